@@ -1,0 +1,94 @@
+"""Tables of the journal. A row is written in the transaction of the operation it tells of.
+
+The chain covers `digest` = SHA-256(salt ‖ content): erasing salt and content later leaves every seal verifiable and the digest meaningless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, insert, select
+
+from alicem.store import metadata
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Integer, nullable=False, comment="Unix time"),
+    Column("event", String(40), nullable=False),
+    Column("account", Integer, comment="account number; absent for sign-ins and refusals"),
+    Column("salt", LargeBinary, comment="16 random bytes; gone once erased"),
+    Column("content", LargeBinary, comment="JSON; gone once erased"),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+segments = Table(
+    "journal_segments",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("root", LargeBinary, nullable=False, comment="Merkle root of the rows' leaves (RFC 6962 §2.1)"),
+    Column("previous", LargeBinary, nullable=False, comment="SHA-256 of the previous seal"),
+    Column("seal", String, nullable=False, comment="JWS of number, rows, root, previous and time"),
+)
+
+
+def append(
+    connection: Connection,
+    now: datetime,
+    event: str,
+    rng: Callable[[int], bytes],
+    *,
+    account: int | None = None,
+    content: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one row. `content` holds reasons, levels and counts: never a name, a number of a document, a service or an address."""
+    salt = rng(16)
+    body = json.dumps(content or {}, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(salt + body).digest()
+    connection.execute(
+        insert(journal).values(
+            at=int(now.timestamp()), event=event, account=account, salt=salt, content=body, digest=digest
+        )
+    )
+
+
+def erase_content(connection: Connection, account: int) -> None:
+    """Drop what the rows of an erased account say; their digests, and so every seal, stay."""
+    connection.execute(
+        journal.update().where(journal.c.account == account).values(salt=None, content=None, account=None)
+    )
+
+
+def leaf(row: Any) -> bytes:
+    """What the Merkle tree covers of a row. The account is not part of it: erasure takes it away."""
+    return b"\x00".join((str(row.number).encode(), str(row.at).encode(), row.event.encode(), row.digest))
+
+
+def unsealed(connection: Connection, after: int, most: int) -> list[Any]:
+    query = select(journal).where(journal.c.number > after).order_by(journal.c.number).limit(most)
+    return list(connection.execute(query))
+
+
+def rows_of(connection: Connection, first: int, last: int) -> list[Any]:
+    query = select(journal).where(journal.c.number.between(first, last)).order_by(journal.c.number)
+    return list(connection.execute(query))
+
+
+def last_segment(connection: Connection) -> Any | None:
+    return connection.execute(select(segments).order_by(segments.c.number.desc()).limit(1)).first()
+
+
+def all_segments(connection: Connection) -> list[Any]:
+    return list(connection.execute(select(segments).order_by(segments.c.number)))
+
+
+def add_segment(connection: Connection, **values: Any) -> None:
+    connection.execute(insert(segments).values(**values))

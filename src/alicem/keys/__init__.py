@@ -1,0 +1,5 @@
+"""The provider's keys: made, kept encrypted under a master key, found by purpose."""
+
+from alicem.keys.ring import KeyRing, KeysError, SecretKey, SigningKey, create, open_ring
+
+__all__ = ["KeyRing", "KeysError", "SecretKey", "SigningKey", "create", "open_ring"]
