@@ -1,0 +1,95 @@
+"""Credential offers that wait for their phone: in memory alone, for five minutes, each taken once (OpenID4VCI 1.0 §4).
+
+The evidence of a person lives here between the last step and the issuing, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from sqlalchemy import Connection
+
+from alicem import jose
+from alicem.evidence import Evidence
+
+_LIFE = timedelta(minutes=5)
+_MOST = 10_000
+
+
+class TooManyOffers(Exception):
+    """More offers wait than a worker may hold."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """`on_issue` runs in the issuing transaction with the status index; `issued` after it is durable."""
+
+    evidence: Evidence
+    holder: EllipticCurvePublicKey
+    on_issue: Callable[[Connection, int], None]
+    issued: Callable[[], None]
+
+
+class Offers:
+    """Pre-authorized codes, then access tokens and nonces; all one-time."""
+
+    def __init__(self, clock: Callable[[], datetime], rng: Callable[[int], bytes]) -> None:
+        self._clock, self._rng = clock, rng
+        self._by_code: dict[bytes, tuple[datetime, Offer]] = {}
+        self._by_token: dict[bytes, tuple[datetime, Offer]] = {}
+        self._nonces: dict[bytes, datetime] = {}
+
+    def add(self, offer: Offer) -> str:
+        """The pre-authorized code for this offer."""
+        return self._put(self._by_code, offer)
+
+    def redeem(self, code: str) -> str | None:
+        """An access token for a code, once."""
+        found = self._by_code.pop(_digest(code), None)
+        if found is None or found[0] < self._clock():
+            return None
+        return self._put(self._by_token, found[1])
+
+    def peek(self, token: str) -> Offer | None:
+        found = self._by_token.get(_digest(token))
+        return found[1] if found is not None and found[0] >= self._clock() else None
+
+    def take(self, token: str) -> Offer | None:
+        """The offer of an access token, once."""
+        offer = self.peek(token)
+        self._by_token.pop(_digest(token), None)
+        return offer
+
+    def nonce(self) -> str:
+        self._sweep()
+        value = jose.b64(self._rng(32))
+        self._nonces[_digest(value)] = self._clock() + _LIFE
+        return value
+
+    def take_nonce(self, value: str) -> bool:
+        until = self._nonces.pop(_digest(value), None)
+        return until is not None and until >= self._clock()
+
+    def _put(self, table: dict[bytes, tuple[datetime, Offer]], offer: Offer) -> str:
+        self._sweep()
+        value = jose.b64(self._rng(32))
+        table[_digest(value)] = (self._clock() + _LIFE, offer)
+        return value
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        for table in (self._by_code, self._by_token):
+            for key in [key for key, (until, _) in table.items() if until < now]:
+                del table[key]
+        for key in [key for key, until in self._nonces.items() if until < now]:
+            del self._nonces[key]
+        if max(len(self._by_code), len(self._by_token), len(self._nonces)) >= _MOST:
+            raise TooManyOffers("come back in a minute")
+
+
+def _digest(value: str) -> bytes:
+    return hashlib.sha256(value.encode()).digest()

@@ -1,0 +1,167 @@
+"""JOSE as Alicem uses it: ES256 and ECDH-ES with A256GCM on P-256, nothing else, whatever a message asks for.
+
+A token is `Unverified` until a key the caller chose has verified it (RFC 8725 §3.1, §3.8, §3.11).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwe import JWERegistry
+from joserfc.jwk import ECKey
+
+MOST = 256 * 1024
+"""Characters of a token that are looked at."""
+
+_REGISTRY = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+
+
+class BadToken(Exception):
+    """Malformed, of another type or algorithm, or not signed by the key expected."""
+
+
+@dataclass(frozen=True)
+class Unverified:
+    """A compact JWS taken apart. Nothing in it has been proven."""
+
+    header: Mapping[str, Any]
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+    def json(self) -> dict[str, Any]:
+        return _object(self.payload)
+
+
+def b64(data: bytes) -> str:
+    """Base64url without padding (RFC 4648 §5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64(text: str) -> bytes:
+    """Strict inverse of `b64`. Raises `BadToken`."""
+    if not isinstance(text, str):
+        raise BadToken("not a string")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadToken("not base64url") from error
+    if b64(data) != text:
+        raise BadToken("not canonical base64url")
+    return data
+
+
+def sign(key: ec.EllipticCurvePrivateKey, typ: str, payload: Mapping[str, Any] | str, **header: Any) -> str:
+    """A compact JWS, ES256 (RFC 7518 §3.4)."""
+    head = json.dumps({"alg": "ES256", "typ": typ, **header}, separators=(",", ":")).encode()
+    body = payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+    signing_input = f"{b64(head)}.{b64(body.encode())}"
+    r, s = decode_dss_signature(key.sign(signing_input.encode(), ec.ECDSA(SHA256())))
+    return f"{signing_input}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+def unpack(token: str, typ: str) -> Unverified:
+    """Take a compact JWS apart, insisting on `typ` and ES256 before anything else is read."""
+    if not isinstance(token, str) or len(token) > MOST or token.count(".") != 2:
+        raise BadToken("not a compact JWS")
+    head, body, signature = token.split(".")
+    header = _object(unb64(head))
+    if header.get("alg") != "ES256" or header.get("typ") != typ or "crit" in header:
+        raise BadToken(f"not a {typ} signed with ES256")
+    return Unverified(header, unb64(body), f"{head}.{body}".encode(), unb64(signature))
+
+
+def check(token: Unverified, key: ec.EllipticCurvePublicKey) -> bytes:
+    """The payload, once `key` has verified it. Raises `BadToken`."""
+    if len(token.signature) != 64:
+        raise BadToken("a signature of ES256 has 64 bytes")
+    r, s = (int.from_bytes(half, "big") for half in (token.signature[:32], token.signature[32:]))
+    try:
+        key.verify(encode_dss_signature(r, s), token.signing_input, ec.ECDSA(SHA256()))
+    except (InvalidSignature, ValueError) as error:
+        raise BadToken("the signature is wrong") from error
+    return token.payload
+
+
+def verify(token: str, key: ec.EllipticCurvePublicKey, typ: str) -> dict[str, Any]:
+    """The payload of a JWS of type `typ` that `key` signed, as a JSON object."""
+    unverified = unpack(token, typ)
+    check(unverified, key)
+    return unverified.json()
+
+
+def public_jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """`kty crv x y` (RFC 7518 §6.2)."""
+    numbers = key.public_numbers()
+    x, y = (b64(part.to_bytes(32, "big")) for part in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+
+
+def public_key(jwk: Any) -> ec.EllipticCurvePublicKey:
+    """A P-256 key from a JWK of strangers. Raises `BadToken` for anything else, points off the curve included."""
+    if not isinstance(jwk, Mapping) or jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or "d" in jwk:
+        raise BadToken("not a public P-256 JWK")
+    x, y = unb64(jwk.get("x", "")), unb64(jwk.get("y", ""))
+    if len(x) != 32 or len(y) != 32:
+        raise BadToken("coordinates of P-256 have 32 bytes")
+    try:
+        return ec.EllipticCurvePublicNumbers(
+            int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1()
+        ).public_key()
+    except ValueError as error:
+        raise BadToken("not a point of P-256") from error
+
+
+def thumbprint(key: ec.EllipticCurvePublicKey) -> str:
+    """RFC 7638 with SHA-256."""
+    jwk = public_jwk(key)
+    canonical = json.dumps({name: jwk[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
+    return b64(hashlib.sha256(canonical.encode()).digest())
+
+
+def encrypt_to(key: ec.EllipticCurvePublicKey, plaintext: bytes, **header: str) -> str:
+    """A compact JWE that only the holder of `key` opens."""
+    protected = {"alg": "ECDH-ES", "enc": "A256GCM", **header}
+    recipient = ECKey.import_key(dict(public_jwk(key)))
+    return jwe.encrypt_compact(protected, plaintext, recipient, registry=_REGISTRY)
+
+
+def decrypt(token: str, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Open a compact JWE. Raises `BadToken`; `zip` is refused."""
+    if not isinstance(token, str) or len(token) > MOST or token.count(".") != 4:
+        raise BadToken("not a compact JWE")
+    header = _object(unb64(token.split(".", 1)[0]))
+    if header.get("alg") != "ECDH-ES" or header.get("enc") != "A256GCM" or "zip" in header or "crit" in header:
+        raise BadToken("not ECDH-ES with A256GCM")
+    public_key(header.get("epk"))
+    private = key.private_numbers().private_value.to_bytes(32, "big")
+    own = ECKey.import_key({**public_jwk(key.public_key()), "d": b64(private)})
+    try:
+        plaintext = jwe.decrypt_compact(token, own, registry=_REGISTRY).plaintext
+    except (JoseError, ValueError, TypeError) as error:
+        raise BadToken("does not open") from error
+    if plaintext is None:
+        raise BadToken("empty")
+    return plaintext
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadToken("not JSON") from error
+    if not isinstance(tree, dict):
+        raise BadToken("not a JSON object")
+    return tree
