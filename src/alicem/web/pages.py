@@ -1,0 +1,70 @@
+"""Pages: one Jinja2 environment over the `pages/` folder of every room, with the texts of the person's language at hand.
+
+In a template: `t("room.key", name=value)`, `lang`, `other_language` (its address), `long_date(day)`, `request`. A value the template needs and was not
+given is an error, not an empty space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from alicem.web import text
+from alicem.web.text import Texts
+
+_PACKAGE = Path(__file__).parent.parent
+
+FOLDERS: Mapping[str, Path] = {
+    room: _PACKAGE / room / "pages"
+    for room in ("web", "provider", "broker", "enrolment", "accounts", "phone", "demo", "registry")
+}
+"""Where a template named `room/page.html` is found."""
+
+
+class Pages:
+    """Renders the rooms' templates.
+
+    `folders` maps a room to its template folder; `shared` holds values every template may use (the demo's origin, the support address).
+    """
+
+    def __init__(self, folders: Mapping[str, Path] = FOLDERS, texts: Texts | None = None, **shared: object) -> None:
+        self.texts = texts or Texts()
+        loaders = {room: FileSystemLoader(folder) for room, folder in folders.items()}
+        self.environment = Environment(
+            loader=PrefixLoader(loaders),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.environment.globals.update(shared)
+
+    def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+        """A page in the person's language; a language chosen by `?lang=` is remembered."""
+        language = text.language_of(request)
+        html = self.environment.get_template(template).render(self._context(request, language) | values)
+        response = HTMLResponse(html, status_code=status)
+        response.headers["Content-Language"] = language
+        if request.query_params.get("lang") == language:
+            response.set_cookie(
+                text.COOKIE, language, max_age=31_536_000, samesite="lax", secure=request.url.scheme == "https"
+            )
+        return response
+
+    def _context(self, request: Request, language: str) -> dict[str, object]:
+        other = "en" if language == "fr" else "fr"
+        there = request.url.include_query_params(lang=other)
+        return {
+            "request": request,
+            "lang": language,
+            "other_lang": other,
+            "other_language": f"{there.path}?{there.query}",
+            "t": partial(self.texts.get, language),
+            "long_date": partial(text.long_date, language),
+        }
