@@ -1,0 +1,19 @@
+"""One-to-one comparison of a living person with the portrait of a chip. Nothing here writes, logs, or keeps."""
+
+from alicem.face.challenge import Action, Challenge, draw
+from alicem.face.decide import Outcome, Reason, Verdict
+from alicem.face.hints import Hint
+from alicem.face.live import LiveCheck, Phase, Progress
+
+__all__ = [
+    "Action",
+    "Challenge",
+    "Hint",
+    "LiveCheck",
+    "Outcome",
+    "Phase",
+    "Progress",
+    "Reason",
+    "Verdict",
+    "draw",
+]

@@ -120,9 +120,9 @@ class Models:
     def __init__(self, sessions: Mapping[str, onnxruntime.InferenceSession]) -> None:
         self._sessions = dict(sessions)
 
-    def run(self, name: str, picture: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def run(self, name: str, picture: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         session = self._sessions[name]
-        values = session.run(None, {session.get_inputs()[0].name: picture})
+        values = session.run(None, {session.get_inputs()[0].name: picture.astype(np.float32, copy=False)})
         return {output.name: value for output, value in zip(session.get_outputs(), values, strict=True)}
 
 

@@ -1,0 +1,277 @@
+"""The live check of one person against one portrait: frames in, hints and actions out, a verdict at the end.
+
+A neutral face first, which is the measure of everything after; then each action is told only when its turn has
+come, is looked for until its time is over, and ends the check if it is done out of turn. Everything stays in this
+object, in memory; the process that holds it ends with the step.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from alicem.face.actions import Baseline, Movement, Watch, baseline, is_neutral, movement
+from alicem.face.attacks import Stream
+from alicem.face.challenge import Action, Challenge, kind
+from alicem.face.compare import PortraitError, portrait_template, score
+from alicem.face.decide import Findings, Reason, Verdict, decide
+from alicem.face.embed import Template, average, template
+from alicem.face.hints import Hint, about_pose
+from alicem.face.images import UnusableImageError
+from alicem.face.look import Eye, Look
+from alicem.face.models import Models
+from alicem.face.thresholds import Thresholds, published
+
+
+class Phase(StrEnum):
+    NEUTRAL = "neutral"  # the face at rest is measured
+    PAUSE = "pause"  # back to rest, until the next action is told
+    ACTION = "action"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Progress:
+    phase: Phase
+    done: int  # actions seen so far
+    total: int
+    action: Action | None  # told now; never an action to come
+    remaining_ms: float  # before this phase is over
+
+
+FIRST_FRAMES, FIRST_MS = 8, 700.0  # the neutral face: as many good frames, over as long
+REST_MS = 250.0  # back to neutral for as long before the next action is told
+GONE_MS = 2500.0  # without a face, or with several, once the check has begun
+CROWD_MS = 1000.0
+MAX_FRAMES = 700
+MAX_FAULTY = 25  # frames that are unreadable or out of order
+MAX_DRIFT_MS = 4000.0  # between the phone's clock and ours, over the whole clip
+LEAST_RATE = 4.0  # frames a second
+
+SPOILED_BY = {
+    Hint.NO_FACE: Reason.ABSENT,
+    Hint.SEVERAL_FACES: Reason.SEVERAL,
+    Hint.MORE_LIGHT: Reason.LIGHT,
+    Hint.LESS_LIGHT: Reason.LIGHT,
+    Hint.UNREADABLE: Reason.FRAMES,
+}
+
+
+class LiveCheck:
+    """`add_frame` for each frame; `progress` says what to show; `verdict` when `done`."""
+
+    def __init__(
+        self, models: Models, portrait: bytes, challenge: Challenge, thresholds: Thresholds | None = None
+    ) -> None:
+        self._models = models
+        self._challenge = challenge
+        self._thresholds = thresholds or published()
+        self._eye = Eye(models)
+        self._stream = Stream()
+        self._watch = Watch(self._thresholds.limits)
+        self._phase = Phase.NEUTRAL
+        self._index = 0
+        self._began = self._at = self._first = 0.0
+        self._received: float | None = None
+        self._frames = self._faulty = 0
+        self._hints: Counter[Hint] = Counter()
+        self._trouble: tuple[Hint, float] | None = None
+        self._neutral: list[Look] = []
+        self._baseline: Baseline | None = None
+        self._rested: float | None = None
+        self._taken = False  # a template of this phase
+        self._at_rest: list[Template] = []
+        self._moving: list[Template] = []
+        self._spoiled: Reason | None = None
+        self._missed: Action | None = None
+        self._misplaced: Action | None = None
+        self._portrait = self._read_portrait(portrait)
+
+    def _read_portrait(self, portrait: bytes) -> Template | None:
+        try:
+            return portrait_template(self._models, portrait)
+        except (UnusableImageError, PortraitError):
+            self._end(spoiled=Reason.PORTRAIT)
+            return None
+
+    @property
+    def done(self) -> bool:
+        return self._phase is Phase.DONE
+
+    @property
+    def current_action(self) -> Action | None:
+        return self._challenge.actions[self._index] if self._phase is Phase.ACTION else None
+
+    @property
+    def progress(self) -> Progress:
+        left = max(0.0, self._began + self._limit() - self._at)
+        total = len(self._challenge.actions)
+        return Progress(self._phase, self._index, total, self.current_action, left)
+
+    def add_frame(self, jpeg: bytes, at: float, received: float | None = None) -> Hint | None:
+        """`at`: when the phone took it, in its milliseconds; `received`: when it came, in ours."""
+        if self.done:
+            return None
+        hint = self._see(jpeg, at, received)
+        if not self.done and self._at - self._began > self._limit():
+            self._out_of_time()
+        return hint
+
+    def give_up(self) -> None:
+        """The time for the whole step is over, or the person left."""
+        if not self.done:
+            self._out_of_time()
+
+    def verdict(self) -> Verdict:
+        finished = self._index == len(self._challenge.actions)
+        limits = self._thresholds.decision()
+        return decide(Findings(self._spoiled, self._missed, self._misplaced, finished, self._scores(), limits))
+
+    def _see(self, jpeg: bytes, at: float, received: float | None) -> Hint | None:
+        if not self._on_time(at, received):
+            return self._fault()
+        self._stream.frame(jpeg, at)
+        look = self._eye.look(jpeg, at)
+        hint = look if isinstance(look, Hint) else look.hint
+        if hint is not None:
+            self._hints[hint] += 1
+        if isinstance(look, Hint):
+            return self._fault() if look is Hint.UNREADABLE else self._without_face(look, at)
+        self._trouble = None
+        self._stream.face(look.mesh, at)
+        return self._follow(look)
+
+    def _follow(self, look: Look) -> Hint | None:
+        if self._baseline is None:
+            return self._first_look(look)
+        moved = movement(look.measure, self._baseline)
+        seen = self._watch.see(look.at, moved)
+        if self._phase is Phase.PAUSE:
+            return self._pause(look, moved, seen)
+        return self._action(look, moved, seen)
+
+    def _first_look(self, look: Look) -> Hint | None:
+        if (hint := look.hint or about_pose(look.measure)) is not None:
+            if look.hint is None:
+                self._hints[hint] += 1
+            return hint
+        self._neutral.append(look)
+        if len(self._neutral) >= FIRST_FRAMES and look.at - self._neutral[0].at >= FIRST_MS:
+            self._baseline = baseline([one.measure for one in self._neutral])
+            for one in sorted(self._neutral, key=lambda one: -one.measure.sharpness)[:2]:
+                self._at_rest.append(self._template(one))
+            self._neutral.clear()
+            self._enter(Phase.PAUSE, look.at)
+        return None
+
+    def _pause(self, look: Look, moved: Movement, seen: frozenset[Action]) -> Hint | None:
+        """At rest again; what was just asked may end, nothing else may begin."""
+        ending = kind(self._challenge.actions[self._index - 1]) if self._index else ""
+        if any(kind(action) != ending for action in seen):
+            self._end(misplaced=next(iter(seen)))
+            return None
+        if not is_neutral(moved, self._thresholds.limits):
+            self._rested = None
+            return Hint.BACK_TO_NEUTRAL if look.at - self._began > 1500 else look.hint
+        if self._rested is None:
+            self._rested = look.at
+        if not self._taken and look.hint is None and self._index:
+            self._at_rest.append(self._template(look))
+            self._taken = True
+        pause = max(REST_MS, self._challenge.pauses_ms[self._index])
+        if look.at - self._rested >= pause:
+            self._enter(Phase.ACTION, look.at)
+        return look.hint
+
+    def _action(self, look: Look, moved: Movement, seen: frozenset[Action]) -> Hint | None:
+        wanted = self._challenge.actions[self._index]
+        others = seen - {wanted}
+        if others:
+            self._end(misplaced=next(iter(others)))
+        elif wanted in seen:
+            self._index += 1
+            self._enter(Phase.PAUSE if self._index < len(self._challenge.actions) else Phase.DONE, look.at)
+        elif not self._taken and self._begun(moved):
+            self._moving.append(self._template(look))
+            self._taken = True
+        return look.hint
+
+    def _begun(self, moved: Movement) -> bool:
+        """Half way into any action: the moment to make sure that it is still the same person."""
+        return not is_neutral(moved, self._thresholds.limits)
+
+    def _template(self, look: Look) -> Template:
+        return template(self._models, look.picture, look.mesh)
+
+    def _enter(self, phase: Phase, at: float) -> None:
+        self._phase, self._began, self._rested, self._taken = phase, at, None, False
+        self._hints.clear()
+
+    def _limit(self) -> float:
+        patience = self._thresholds.patience
+        limits = {Phase.NEUTRAL: patience.neutral, Phase.ACTION: patience.action, Phase.PAUSE: patience.pause}
+        return limits.get(self._phase, 0.0)
+
+    def _on_time(self, at: float, received: float | None) -> bool:
+        """Frames come in order, at the pace of our own clock, and not without end."""
+        self._frames += 1
+        if self._frames == 1:
+            self._began = self._first = at
+            self._received = received
+        elif at <= self._at:
+            return False
+        self._at = at
+        if self._frames > MAX_FRAMES:
+            self._end(spoiled=Reason.FRAMES)
+        if received is not None and self._received is not None:
+            drift = abs((received - self._received) - (at - self._first))
+            if drift > MAX_DRIFT_MS:
+                self._end(spoiled=Reason.TOO_SLOW)
+        return not self.done
+
+    def _fault(self) -> Hint | None:
+        self._faulty += 1
+        if self._faulty > MAX_FAULTY:
+            self._end(spoiled=Reason.FRAMES)
+        return Hint.UNREADABLE
+
+    def _without_face(self, hint: Hint, at: float) -> Hint:
+        if self._trouble is None or self._trouble[0] is not hint:
+            self._trouble = (hint, at)
+        limit = CROWD_MS if hint is Hint.SEVERAL_FACES else GONE_MS
+        if self._baseline is not None and at - self._trouble[1] > limit:
+            self._end(spoiled=SPOILED_BY[hint])
+        return hint
+
+    def _out_of_time(self) -> None:
+        """What spoiled most of the frames is the cause; without such, the action was not done."""
+        hint, count = next(iter(self._hints.most_common(1)), (None, 0))
+        if hint is not None and count >= 5:
+            self._end(spoiled=SPOILED_BY.get(hint, Reason.FRAMING))
+        elif self._frames < LEAST_RATE * (self._at - self._first) / 1000:
+            self._end(spoiled=Reason.TOO_SLOW)
+        elif self._baseline is None:
+            self._end(spoiled=Reason.ABSENT)
+        else:
+            self._end(missed=self._challenge.actions[self._index])
+
+    def _end(
+        self,
+        spoiled: Reason | None = None,
+        missed: Action | None = None,
+        misplaced: Action | None = None,
+    ) -> None:
+        self._spoiled, self._missed, self._misplaced = spoiled, missed, misplaced
+        self._phase = Phase.DONE
+
+    def _scores(self) -> dict[str, float]:
+        scores = {
+            "frozen_ms": self._stream.frozen_ms,
+            "repeated": float(self._stream.repeated),
+            "jump": self._stream.jump,
+        }
+        if self._portrait is not None and self._at_rest:
+            point = self._thresholds.compare
+            live = average(self._at_rest)
+            scores["same_person"] = scores["doubtful"] = score(self._portrait, live, point)
+            scores["one_person"] = min(score(live, one, point) for one in [*self._at_rest, *self._moving])
+        return scores
