@@ -1,0 +1,77 @@
+"""What phones and the suspension page ask of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from alicem.accounts import suspension
+from alicem.accounts.instruction import UNIFORM, Instructions, Outcome
+from alicem.jose import BadToken
+from alicem.settings import Settings
+from alicem.store import Store
+from alicem.web.bodies import BodyTooLarge, form_of, json_of
+from alicem.web.limits import Limit
+from alicem.web.pages import Pages
+
+_BODY = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Accounts:
+    settings: Settings
+    store: Store
+    instructions: Instructions
+    pages: Pages
+    clock: Callable[[], datetime]
+    rng: Callable[[int], bytes]
+
+
+def routes(room: Accounts) -> list[Route]:
+    limits = room.settings.limits
+    phone_limit = Limit(limits.instructions_per_minute_and_address, 60, room.clock)
+    suspension_limit = Limit(limits.suspensions_per_hour_and_address, 3600, room.clock)
+
+    async def challenge(request: Request) -> Response:
+        if not phone_limit.admits(request):
+            return _answer(Outcome(429, {"outcome": "rate_limited"}))
+        return JSONResponse({"challenge": await room.instructions.challenge(), "expires_in": 60})
+
+    async def instruction(request: Request) -> Response:
+        if not phone_limit.admits(request):
+            return _answer(Outcome(429, {"outcome": "rate_limited"}))
+        try:
+            token = (await json_of(request, _BODY)).get("instruction", "")
+        except (BadToken, BodyTooLarge):
+            return _answer(UNIFORM)
+        return _answer(await room.instructions.perform(token))
+
+    async def suspension_page(request: Request) -> Response:
+        return room.pages.render(request, "accounts/suspend.html", outcome=None)
+
+    async def suspend(request: Request) -> Response:
+        if not suspension_limit.admits(request):
+            return room.pages.render(request, "accounts/suspend.html", status=429, outcome="limited")
+        try:
+            typed = (await form_of(request, _BODY)).get("code", "")
+        except (BadToken, BodyTooLarge):
+            typed = ""
+        done = await room.store.write(lambda c: suspension.suspend(c, typed, room.clock(), room.rng))
+        outcome, status = ("done", 200) if done else ("not_found", 404)
+        return room.pages.render(request, "accounts/suspend.html", status=status, outcome=outcome)
+
+    return [
+        Route("/phone/challenge", challenge, methods=["POST"]),
+        Route("/phone/instruction", instruction, methods=["POST"]),
+        Route("/suspend", suspension_page, methods=["GET"]),
+        Route("/suspend", suspend, methods=["POST"]),
+    ]
+
+
+def _answer(outcome: Outcome) -> Response:
+    return JSONResponse(outcome.body, outcome.status)
