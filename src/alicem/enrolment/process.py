@@ -1,0 +1,198 @@
+"""The session process: the one short-lived place that sees chip answers, portrait and frames in clear.
+
+It opens what the phone sealed to its key, reads the chip, compares the face, tells the session what was proven, and ends. It has no network and writes
+nothing; when it ends the kernel clears its pages. Started ahead of time, so that its libraries are loaded when a person comes.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from alicem import face, jose
+from alicem.enrolment.document import DocumentLines, Proven, read_chip, read_lines
+from alicem.enrolment.link import Interrupted, Link, TooLate
+from alicem.enrolment.seal import Seal
+from alicem.enrolment.trust import load_trust
+from alicem.face import models
+from alicem.jose import BadToken
+from alicem.reasons import Refused
+from emrtd.pki.trust import TrustStore
+
+TRY_SECONDS = 60.0
+GAP_SECONDS = 3.0
+FIRST_FRAME_SECONDS = 20.0  # cameras take their time to start
+MEMORY = 3 << 30  # bytes of address space: onnxruntime maps far more than it uses
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the session says when it opens the process."""
+
+    trust: TrustStore
+    accepted: tuple[str, ...]
+    challenge_seed: str | None
+
+
+def main() -> None:
+    """Serve one session over standard input and output, then end."""
+    restrain()
+    link = Link(os.dup(0), os.dup(1))
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(2, 1)  # a stray print must not become a message
+    sys.excepthook = lambda kind, _error, trace: link.tell("broken", why=f"{kind.__name__}, line {_line(trace)}")
+    loaded = models.load()
+    link.tell("warm")
+    try:
+        serve(link, loaded)
+    except EOFError:
+        pass  # the session is gone: so is everything here
+    except BadToken as error:
+        link.tell("broken", why=str(error))
+    except Refused as refusal:
+        link.tell("refused", reason=refusal.reason.name)
+
+
+def _line(trace: TracebackType | None) -> str:
+    """Where an unforeseen error came from: a place, never a value."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def restrain() -> None:
+    """No core dump, no file written, bounded memory and processor time."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (300, 300))
+    os.umask(0o777)
+
+
+def serve(link: Link, loaded: models.Models) -> None:
+    setup = _open(link)
+    proven = _document(link, setup)
+    link.tell("document", **proven.facts())
+    while (order := link.line()).get("do") != "face":
+        if order.get("do") != "resumed":
+            raise BadToken("only the session speaks between the steps")
+    portrait = proven.document.portrait.image
+    while True:
+        link.tell("face", **try_face(link, loaded, portrait, _random(setup)))
+        order = link.line()
+        while order.get("do") == "resumed":
+            order = link.line()
+        if order.get("do") != "face":
+            return
+
+
+def _open(link: Link) -> Setup:
+    order = link.line()
+    if order.get("do") != "open":
+        raise BadToken("the session opens first")
+    own = ec.generate_private_key(ec.SECP256R1())
+    link.seal = Seal(own, jose.public_key(order["seal_key"]), order["session"])
+    trust = load_trust(Path(order["trust"]))
+    link.tell("ready", seal_key=jose.public_jwk(own.public_key()))
+    return Setup(trust, tuple(order["accepted"]), order["challenge_seed"])
+
+
+def _document(link: Link, setup: Setup) -> Proven:
+    """Steps 3 and 4. What another try may mend goes back to step 3; everything else is final."""
+    while True:
+        lines = _lines(link, setup)
+        try:
+            return read_chip(link, lines, setup.trust, os.urandom, _now)
+        except Refused as refusal:
+            if "retry" not in refusal.reason.next:
+                raise
+            link.send(
+                "refused", reason=refusal.reason.name, next=list(refusal.reason.next), tries_left=None, final=False
+            )
+
+
+def _lines(link: Link, setup: Setup) -> DocumentLines:
+    while True:
+        link.send("step", step=3, name="document")
+        try:
+            _, plain = link.wait_for("mrz")
+            return read_lines(plain, setup.accepted, _now().date())
+        except Interrupted:
+            continue
+        except Refused as refusal:
+            if "retry" not in refusal.reason.next:
+                raise
+            link.send(
+                "refused", reason=refusal.reason.name, next=list(refusal.reason.next), tries_left=None, final=False
+            )
+
+
+def try_face(link: Link, loaded: models.Models, portrait: bytes, rng: Random | None) -> dict[str, Any]:
+    """One try of step 5: its outcome, reason, scores and thresholds; `interrupted` where the connection was lost."""
+    check = face.LiveCheck(loaded, portrait, face.draw(rng))
+    teller = _Teller(link, check)
+    deadline = time.monotonic() + TRY_SECONDS
+    wait = FIRST_FRAME_SECONDS
+    try:
+        teller.tell(None)
+        while not check.done:
+            left = min(wait, deadline - time.monotonic())
+            _, plain = link.wait_for("frame", seconds=left)
+            wait = GAP_SECONDS
+            at = int.from_bytes(plain[:8], "big")
+            teller.tell(check.add_frame(plain[8:], at, time.monotonic() * 1000))
+    except TooLate:
+        check.give_up()
+    except Interrupted:
+        return {"outcome": "interrupted"}
+    verdict = check.verdict()
+    return {
+        "outcome": str(verdict.outcome),
+        "reason": str(verdict.reason) if verdict.reason is not None else None,
+        "scores": {name: round(float(value), 4) for name, value in verdict.scores.items()},
+        "thresholds": {name: round(float(value), 4) for name, value in verdict.thresholds.items()},
+        "at": _now().isoformat(),
+    }
+
+
+class _Teller:
+    """Tells the phone what to do when it changes, never ahead of time."""
+
+    def __init__(self, link: Link, check: face.LiveCheck) -> None:
+        self._link, self._check = link, check
+        self._action: str | None = None
+        self._hint: str | None = None
+
+    def tell(self, hint: face.Hint | None) -> None:
+        progress = self._check.progress
+        action = str(progress.action) if progress.action is not None else "none"
+        if action != self._action:
+            self._action = action
+            self._link.send(
+                "action", action=action, index=progress.done, of=progress.total, slot_ms=round(progress.remaining_ms)
+            )
+        name = str(hint) if hint is not None else None
+        if name != self._hint:
+            self._hint = name
+            self._link.send("hint", hint=name or "none")
+
+
+def _random(setup: Setup) -> Random | None:
+    return None if setup.challenge_seed is None else Random(setup.challenge_seed)  # noqa: S311 - tests alone; production refuses it
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
