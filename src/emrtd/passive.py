@@ -1,0 +1,259 @@
+"""Passive authentication: from bytes a chip gave to a document its State signed (ICAO 9303-11 5.1).
+
+Only `passive_authentication` makes an `AuthenticDocument`; whoever holds one need not check again.
+What it does not say: that the chip is no copy (`emrtd.active_authentication`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TypeVar
+
+from emrtd import dates
+from emrtd.ciphers import same
+from emrtd.dates import PartialDate
+from emrtd.errors import (
+    AccessDowngraded,
+    DataGroupAltered,
+    DataGroupNotSigned,
+    GroupNotRead,
+    Malformed,
+    Misuse,
+    NotSignedByTrustedAuthority,
+    SignatureWrong,
+    SignerExpired,
+    SignerNotAllowed,
+    UnsupportedAlgorithm,
+)
+from emrtd.lds.dg1 import parse_dg1
+from emrtd.lds.dg2 import Portrait, parse_dg2
+from emrtd.lds.dg11 import Dg11, parse_dg11
+from emrtd.lds.dg15 import ActiveAuthenticationKey, parse_dg15
+from emrtd.lds.security_infos import SecurityInfos, parse_dg14
+from emrtd.lds.sod import Sod, parse_sod
+from emrtd.mrz import Mrz
+from emrtd.pki.certificate import DIGITAL_SIGNATURE, Certificate, load_certificate
+from emrtd.pki.trust import TrustStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RawDocument:
+    """What a chip gave, nothing of it checked.
+
+    ``groups`` holds the data groups read, by number; ``challenge`` and ``response`` those of active
+    authentication, empty where it was not done; ``protocol`` how the chip was opened ("BAC").
+    """
+
+    sod: bytes = field(repr=False)
+    groups: Mapping[int, bytes] = field(repr=False)
+    com: bytes | None = field(default=None, repr=False)
+    card_access: bytes | None = field(default=None, repr=False)
+    challenge: bytes = field(default=b"", repr=False)
+    response: bytes = field(default=b"", repr=False)
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signed: the document signer and the country signing authority above it."""
+
+    certificate: Certificate
+    authority: Certificate
+
+    @property
+    def country(self) -> str:
+        """Two- or three-letter code of the authority."""
+        return self.authority.country
+
+
+_PROOF = object()
+
+
+@dataclass(frozen=True)
+class AuthenticDocument:
+    """A document whose every value below was signed by a trusted State. Fields are None if not read.
+
+    ``warnings`` are names of what was lenient or not checked (no revocation list, SHA-1, ...).
+    """
+
+    signer: Signer
+    at: datetime
+    protocol: str
+    dg1: Mrz | None = field(repr=False)
+    dg2: Portrait | None = field(repr=False)
+    dg11: Dg11 | None = field(repr=False)
+    dg14: SecurityInfos | None = field(repr=False)
+    active_authentication_key: ActiveAuthenticationKey | None
+    warnings: tuple[str, ...]
+    _proof: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self._proof is not _PROOF:
+            raise Misuse("only passive_authentication makes an AuthenticDocument")
+
+    @property
+    def mrz(self) -> Mrz:
+        """Raises GroupNotRead."""
+        return _read(self.dg1, 1)
+
+    @property
+    def portrait(self) -> Portrait:
+        """Raises GroupNotRead."""
+        return _read(self.dg2, 2)
+
+    @property
+    def surname(self) -> str:
+        """As DG11 writes it, accents kept; else from the machine-readable zone."""
+        return self.dg11.primary if self.dg11 and self.dg11.primary else self.mrz.primary
+
+    @property
+    def given_names(self) -> str:
+        """As DG11 writes them; "" where the holder has a single name."""
+        return self.dg11.secondary if self.dg11 and self.dg11.primary else self.mrz.secondary
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.given_names} {self.surname}".strip()
+
+    @property
+    def birth_date(self) -> PartialDate:
+        """Four-digit year from DG11 where it agrees with the zone, else the year resolved at `at`."""
+        zone = self.mrz.birth_date
+        resolved = dates.birth_date(zone, self.at.date())
+        detailed = self.dg11.birth_date if self.dg11 else None
+        if detailed is None or detailed.year is None or resolved.year is None:
+            return resolved
+        return detailed if detailed.year % 100 == resolved.year % 100 else resolved
+
+    @property
+    def expiry_date(self) -> date:
+        return dates.expiry_date(self.mrz.expiry_date, self.at.date())
+
+    @property
+    def chip_key(self) -> bytes | None:
+        """SHA-256 of the active authentication key, which names the chip; None without DG15."""
+        key = self.active_authentication_key
+        return None if key is None else key.fingerprint
+
+
+def _read(value: T | None, number: int) -> T:
+    if value is None:
+        raise GroupNotRead(number)
+    return value
+
+
+def passive_authentication(raw: RawDocument, trust: TrustStore, *, at: datetime) -> AuthenticDocument:
+    """Check that a trusted State signed what the chip gave, at the moment `at` (with time zone).
+
+    Raises NotSignedByTrustedAuthority, SignatureWrong, SignerExpired, AuthorityExpired, SignerRevoked,
+    SignerNotAllowed, DataGroupAltered, DataGroupNotSigned, AccessDowngraded; Malformed and its kind where
+    the bytes cannot be read.
+    """
+    moment = at.astimezone(UTC)
+    sod = parse_sod(raw.sod)
+    certificate = _document_signer(sod, trust)
+    _check_signer(certificate, sod, moment)
+    authority, path_warnings = trust.check_path(certificate, moment)
+    _check_hashes(sod, raw.groups)
+    return _document(raw, Signer(certificate, authority), moment, _algorithm_warnings(sod) + path_warnings)
+
+
+def _document_signer(sod: Sod, trust: TrustStore) -> Certificate:
+    """The certificate whose key verifies the security object: the one named first, else any embedded.
+
+    A signer that no trusted authority issued is told before a wrong signature, which it may well have made
+    correctly.
+    """
+    certificates = sorted(_loaded(sod.certificates), key=lambda found: not _is_named(found, sod))
+    if not certificates:
+        raise NotSignedByTrustedAuthority("the security object carries no usable document signer")
+    for certificate in certificates:
+        try:
+            sod.verify(certificate.key)
+        except (SignatureWrong, UnsupportedAlgorithm):
+            continue
+        return certificate
+    trust.authority_of(certificates[0])
+    raise SignatureWrong("the signature of the security object does not verify")
+
+
+def _loaded(ders: tuple[bytes, ...]) -> list[Certificate]:
+    found = []
+    for der in ders:
+        try:
+            found.append(load_certificate(der))
+        except Malformed:  # a second certificate that cannot be read must not hide the first
+            continue
+    return found
+
+
+def _is_named(certificate: Certificate, sod: Sod) -> bool:
+    named = sod.signer
+    if named.key_id is not None:
+        return certificate.key_id == named.key_id
+    return (certificate.issuer, certificate.serial) == (named.issuer, named.serial)
+
+
+def _check_signer(certificate: Certificate, sod: Sod, at: datetime) -> None:
+    """Validity at signing and now, and the right to sign documents (9303-12 7.1.2, 7.1.3)."""
+    if certificate.is_authority and certificate.key_usage is None:
+        raise SignerNotAllowed("an authority's certificate signed the document")
+    if certificate.key_usage is not None and DIGITAL_SIGNATURE not in certificate.key_usage:
+        raise SignerNotAllowed("the signer's key may not sign documents")
+    if sod.signing_time is not None and not certificate.may_sign_at(sod.signing_time):
+        raise SignerExpired("the signer was not valid when it signed")
+    if not certificate.valid_at(at):
+        raise SignerExpired("the signer's certificate is not valid at the time of the check")
+
+
+def _check_hashes(sod: Sod, groups: Mapping[int, bytes]) -> None:
+    for number, content in sorted(groups.items()):
+        if number not in sod.hashes:
+            raise DataGroupNotSigned(number)
+        if not same(hashlib.new(sod.hash, content).digest(), sod.hashes[number]):
+            raise DataGroupAltered(number)
+
+
+def _algorithm_warnings(sod: Sod) -> tuple[str, ...]:
+    return ("sha1",) if "sha1" in (sod.hash, sod.digest, sod.scheme.hash) else ()
+
+
+def _document(
+    raw: RawDocument, signer: Signer, at: datetime, warnings: tuple[str, ...]
+) -> AuthenticDocument:
+    groups = raw.groups
+    dg1 = parse_dg1(groups[1]) if 1 in groups else None
+    dg11 = parse_dg11(groups[11]) if 11 in groups else None
+    dg14 = parse_dg14(groups[14]) if 14 in groups else None
+    _check_document_type(signer.certificate, dg1)
+    if dg14 is not None and dg14.pace and raw.protocol == "BAC":
+        raise AccessDowngraded("the chip advertises PACE in DG14 and was opened with BAC")
+    document = AuthenticDocument(
+        signer=signer,
+        at=at,
+        protocol=raw.protocol,
+        dg1=dg1,
+        dg2=parse_dg2(groups[2]) if 2 in groups else None,
+        dg11=dg11,
+        dg14=dg14,
+        active_authentication_key=parse_dg15(groups[15]) if 15 in groups else None,
+        warnings=warnings + (dg11.warnings if dg11 else ()) + (dg14.warnings if dg14 else ()),
+        _proof=_PROOF,
+    )
+    if dg1 is not None:  # parse once: a date that cannot be resolved is refused here, not where it is used
+        _ = document.birth_date, document.expiry_date
+    return document
+
+
+def _check_document_type(signer: Certificate, mrz: Mrz | None) -> None:
+    """A signer limited to some document types signs no other (9303-12 7.1.3)."""
+    types = tuple(kind.strip("< ").upper() for kind in signer.document_types)
+    if not types or mrz is None:
+        return
+    if mrz.document_code not in types and mrz.document_code[0] not in types:
+        raise SignerNotAllowed(f"a signer for {', '.join(types)} signed a document {mrz.document_code}")

@@ -1,0 +1,95 @@
+"""What a software chip holds, and its file form, which says on its face that it is a specimen."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from emrtd.errors import Malformed, Misuse
+from emrtd.keys import MrzKey
+
+SPECIMEN = "SPECIMEN: software chip, not a document of any State"
+VERSION = 1
+DOCUMENT_MAX = 1 << 22
+
+
+@dataclass(frozen=True)
+class ChipProfile:
+    """How a chip behaves, within and beside the standard.
+
+    ``largest_read`` is the most bytes it gives to one READ BINARY; ``over`` what it does when asked for
+    more; ``errors`` how it answers an error inside a channel: protected, plain and the channel goes on,
+    plain without counting the command, or plain and the channel ends.
+    """
+
+    largest_read: int = 65536
+    extended: bool = True
+    over: Literal["truncate", "refuse", "say_length"] = "truncate"
+    errors: Literal["protected", "plain", "plain_uncounted", "plain_and_close"] = "protected"
+    answers_master_file: int = 0x9000
+
+
+@dataclass(frozen=True)
+class ChipDocument:
+    """Files by identifier, the access key, and the active authentication key (PKCS #8 DER, b"" for none)."""
+
+    files: Mapping[int, bytes] = field(repr=False)
+    access: MrzKey = field(repr=False)
+    private_key: bytes = field(default=b"", repr=False)
+    hash: str = "sha256"
+    profile: ChipProfile = ChipProfile()
+
+    def to_bytes(self) -> bytes:
+        """A JSON file that states what it is."""
+        content = {
+            "what": SPECIMEN,
+            "version": VERSION,
+            "access": [self.access.document_number, self.access.birth_date, self.access.expiry_date],
+            "profile": asdict(self.profile),
+            "hash": self.hash,
+            "private_key": _encode(self.private_key),
+            "files": {f"{file_id:04X}": _encode(content) for file_id, content in sorted(self.files.items())},
+        }
+        return json.dumps(content, indent=1).encode("ascii")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ChipDocument:
+        """Raises Malformed for anything but a specimen of this version."""
+        if len(data) > DOCUMENT_MAX:
+            raise Malformed(f"a document file of {len(data)} bytes")
+        try:
+            return _read(cls, json.loads(data))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Misuse) as error:
+            raise Malformed(f"not a specimen document: {error}") from error
+
+
+def _read(kind: type[ChipDocument], content: dict[str, object]) -> ChipDocument:
+    if content["what"] != SPECIMEN or content["version"] != VERSION:
+        raise Malformed("not a specimen document of this version")
+    files, access, profile = content["files"], content["access"], content["profile"]
+    if not (isinstance(files, dict) and isinstance(access, list) and isinstance(profile, dict)):
+        raise Malformed("not a specimen document: its parts have other types")
+    return kind(
+        files={int(file_id, 16): _decode(data) for file_id, data in files.items()},
+        access=MrzKey(*access),
+        private_key=_decode(content["private_key"]),
+        hash=str(content["hash"]),
+        profile=ChipProfile(**profile),
+    )
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _decode(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise Malformed("not a specimen document: bytes are base64")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Malformed(f"not a specimen document: {error}") from error

@@ -1,0 +1,109 @@
+"""What a chip and its State sign: the security object and the answer of active authentication."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from asn1crypto import algos, cms, core, x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from emrtd import tlv
+from emrtd.active_authentication import ONE_BYTE_HASH, ONE_BYTE_TRAILER, TWO_BYTE_TRAILERS
+from emrtd.errors import Misuse
+from emrtd.files import SOD
+from emrtd.lds.sod import LDS_SECURITY_OBJECT, LdsSecurityObject
+from emrtd.pki.signatures import HASHES, Scheme
+from emrtd.pki.specimen import DocumentSigner
+from emrtd.rng import Rng
+
+
+def compose_sod(groups: Mapping[int, bytes], signer: DocumentSigner, *, digest: str, at: datetime) -> bytes:
+    """EF.SOD over `groups`, hashed with `digest`, signed with SHA-256 at the moment `at`."""
+    hashes = [
+        {"number": number, "value": hashlib.new(digest, content).digest()}
+        for number, content in sorted(groups.items())
+    ]
+    algorithm = {"algorithm": digest}
+    content = LdsSecurityObject({"version": 0, "hash_algorithm": algorithm, "hashes": hashes}).dump()
+    certificate = x509.Certificate.load(signer.certificate)
+    attributes = _attributes(content, at)
+    info = {
+        "version": "v1",
+        "sid": cms.SignerIdentifier(
+            "issuer_and_serial_number",
+            {"issuer": certificate.issuer, "serial_number": certificate.serial_number},
+        ),
+        "digest_algorithm": {"algorithm": "sha256"},
+        "signed_attrs": attributes,
+        "signature_algorithm": _algorithm(signer.scheme),
+        "signature": signer.sign(attributes.dump()),
+    }
+    signed = cms.SignedData(
+        {
+            "version": "v3",
+            "digest_algorithms": [{"algorithm": "sha256"}],
+            "encap_content_info": {"content_type": LDS_SECURITY_OBJECT, "content": content},
+            "certificates": [certificate],
+            "signer_infos": [info],
+        }
+    )
+    return tlv.encode(SOD.tag, cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
+
+
+def _attributes(content: bytes, at: datetime) -> cms.CMSAttributes:
+    time = cms.Time({"utc_time": core.UTCTime(at)})
+    return cms.CMSAttributes(
+        [
+            {"type": "content_type", "values": [LDS_SECURITY_OBJECT]},
+            {"type": "signing_time", "values": [time]},
+            {"type": "message_digest", "values": [hashlib.sha256(content).digest()]},
+        ]
+    )
+
+
+def _algorithm(scheme: Scheme) -> algos.SignedDigestAlgorithm:
+    if scheme.kind == "rsa-pss":
+        digest = {"algorithm": scheme.hash}
+        mask = {"algorithm": "mgf1", "parameters": digest}
+        parameters = {"hash_algorithm": digest, "mask_gen_algorithm": mask, "salt_length": scheme.salt}
+        return algos.SignedDigestAlgorithm({"algorithm": "rsassa_pss", "parameters": parameters})
+    name = "ecdsa" if scheme.kind == "ecdsa" else "rsa"
+    return algos.SignedDigestAlgorithm({"algorithm": f"{scheme.hash}_{name}"})
+
+
+def answer_challenge(private_key: bytes, challenge: bytes, rng: Rng, *, digest: str) -> bytes:
+    """The chip's answer to INTERNAL AUTHENTICATE; `private_key` is PKCS #8 DER."""
+    key = load_der_private_key(private_key, None)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return _answer_ecdsa(key, challenge, digest)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return _answer_rsa(key, challenge, rng, digest)
+    raise Misuse("an active authentication key is RSA or ECDSA")
+
+
+def _answer_ecdsa(key: ec.EllipticCurvePrivateKey, challenge: bytes, digest: str) -> bytes:
+    """Plain r | s (9303-11 6.1.2.3)."""
+    r, s = utils.decode_dss_signature(key.sign(challenge, ec.ECDSA(HASHES[digest])))
+    size = (key.key_size + 7) // 8
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+def _answer_rsa(key: rsa.RSAPrivateKey, challenge: bytes, rng: Rng, digest: str) -> bytes:
+    """ISO/IEC 9796-2 scheme 1, partial recovery: 6A | M1 | hash(M1 | challenge) | trailer."""
+    size = key.key_size // 8
+    trailer = _trailer(digest)
+    room = size - 1 - HASHES[digest].digest_size - len(trailer)
+    recoverable = rng(room)
+    hashed = hashlib.new(digest, recoverable + challenge).digest()
+    message = int.from_bytes(b"\x6a" + recoverable + hashed + trailer, "big")
+    numbers = key.private_numbers()
+    return pow(message, numbers.d, numbers.public_numbers.n).to_bytes(size, "big")
+
+
+def _trailer(digest: str) -> bytes:
+    if digest == ONE_BYTE_HASH:
+        return bytes((ONE_BYTE_TRAILER,))
+    return bytes((next(code for code, name in TWO_BYTE_TRAILERS.items() if name == digest), 0xCC))
