@@ -1,0 +1,93 @@
+/**
+ * Pictures of the person in front of the screen: the camera, or in the demonstration an actor who does what the screen asks.
+ */
+
+import { utf8 } from "./encoding.js";
+
+const WIDTH = 640;
+const HEIGHT = 480;
+const PERIOD_MS = 100; // about ten frames a second; the server takes fifteen
+const MOST_BYTES = 96_000;
+const QUALITIES = [0.85, 0.7, 0.5, 0.3];
+
+/** @typedef {{stream: MediaStream, stop: () => void}} Camera */
+
+/** The browser has no camera, or the person said no. `denied` tells which. */
+export class NoCamera extends Error {
+  constructor(denied) {
+    super(denied ? "the camera was refused" : "no camera");
+    this.denied = denied;
+  }
+}
+
+/** @returns {Promise<boolean>} Whether a camera can be asked for; asks nothing. */
+export async function hasCamera() {
+  const devices = await navigator.mediaDevices?.enumerateDevices?.().catch(() => []);
+  return (devices ?? []).some((device) => device.kind === "videoinput");
+}
+
+/** @returns {Promise<Camera>} Raises `NoCamera`. */
+export async function openCamera() {
+  const wish = { width: { ideal: 1280 }, height: { ideal: 960 }, facingMode: "user", frameRate: { ideal: 30 } };
+  try {
+    return closable(await navigator.mediaDevices.getUserMedia({ video: wish, audio: false }));
+  } catch (error) {
+    throw new NoCamera(error.name === "NotAllowedError");
+  }
+}
+
+/**
+ * The actor, who hears `alicem:action` on the document.
+ * @param {{demoOrigin: string, persona: string, wrong: string | null}} given @returns {Promise<Camera>}
+ */
+export async function openActor({ demoOrigin, persona, wrong }) {
+  const { createActor } = await import(`${demoOrigin}/static/actor.js`);
+  const spritesUrl = new URL(`/personas/${encodeURIComponent(persona)}/sprites`, demoOrigin);
+  if (wrong === "face") spritesUrl.searchParams.set("wrong", "face");
+  return closable(await createActor({ spritesUrl: spritesUrl.href, persona }));
+}
+
+const closable = (stream) => ({ stream, stop: () => stream.getTracks().forEach((track) => track.stop()) });
+
+/** Tell whoever watches (the actor) what the screen asks. @param {{action: string, index: number, of: number, slot_ms: number}} action */
+export const announce = (action) => document.dispatchEvent(new CustomEvent("alicem:action", { detail: action }));
+
+/**
+ * Take pictures of a playing video, about ten a second, one at a time.
+ * @param {HTMLVideoElement} video
+ * @param {(capturedAtMs: number, jpeg: Uint8Array) => Promise<void>} use A picture that is still being used delays the next.
+ * @returns {() => void} Stops.
+ */
+export function takePictures(video, use) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: WIDTH, height: HEIGHT });
+  const pen = canvas.getContext("2d", { alpha: false });
+  let busy = false;
+  const timer = setInterval(async () => {
+    if (busy || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+    busy = true;
+    try {
+      const capturedAt = performance.now();
+      drawCentred(pen, video);
+      await use(capturedAt, await jpegOf(canvas));
+    } finally {
+      busy = false;
+    }
+  }, PERIOD_MS);
+  return () => clearInterval(timer);
+}
+
+/** The middle of the picture at 4:3, whatever the camera's own shape. */
+function drawCentred(pen, video) {
+  const { videoWidth, videoHeight } = video;
+  const width = Math.min(videoWidth, (videoHeight * WIDTH) / HEIGHT);
+  const height = (width * HEIGHT) / WIDTH;
+  pen.drawImage(video, (videoWidth - width) / 2, (videoHeight - height) / 2, width, height, 0, 0, WIDTH, HEIGHT);
+}
+
+async function jpegOf(canvas) {
+  for (const quality of QUALITIES) {
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+    if (blob.size <= MOST_BYTES) return new Uint8Array(await blob.arrayBuffer());
+  }
+  return utf8(""); // never: noise at 640 × 480 and quality 0.3 stays under the limit
+}

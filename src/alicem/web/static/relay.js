@@ -1,0 +1,42 @@
+/**
+ * Carry batches of commands from the server to the chip (enrolment.md, step 4). The server is the chip's terminal: this page
+ * understands nothing of what passes, it only stops where the server said to stop.
+ */
+
+import { b64, hex, unb64, unhex } from "./encoding.js";
+
+const MOST_COMMANDS = 512;
+
+/** SELECT EF.CardAccess by its short identifier's file, then READ BINARY of it (9303-11 §9.2). */
+const CARD_ACCESS = [
+  { apdu: unhex("00A4020C02011C"), allowed: ["9000"] },
+  { apdu: unhex("00B0000000"), allowed: ["9000", "6282"] },
+];
+
+/**
+ * Run commands in order; stop after the first answer whose status word is not allowed.
+ * @param {import("./chip.js").Chip} chip
+ * @param {{apdu: Uint8Array, allowed: string[]}[]} commands
+ * @param {(done: number, of: number) => void} [progress]
+ * @param {string[]} [answers] Filled as they come, so that a lost chip leaves what it answered.
+ * @returns {Promise<string[]>} The answers, status word included, in base64url.
+ */
+export async function run(chip, commands, progress = () => {}, answers = []) {
+  for (const [at, { apdu, allowed }] of commands.entries()) {
+    const answer = await chip.transmit(apdu);
+    answers.push(b64(answer));
+    progress(at + 1, commands.length);
+    if (!allowed.includes(hex(answer.subarray(-2)))) break;
+  }
+  return answers;
+}
+
+/** @param {import("./chip.js").Chip} chip @returns {Promise<string[]>} What `chip_found` carries. */
+export const readCardAccess = (chip) => run(chip, CARD_ACCESS);
+
+/** @param {any} message A `chip_batch`. @returns {{apdu: Uint8Array, allowed: string[]}[]} Throws on anything else. */
+export function batchOf(message) {
+  const commands = message.commands;
+  if (!Array.isArray(commands) || commands.length < 1 || commands.length > MOST_COMMANDS) throw new Error("not a batch");
+  return commands.map(({ apdu, allowed }) => ({ apdu: unb64(apdu), allowed: allowed.map((word) => word.toUpperCase()) }));
+}

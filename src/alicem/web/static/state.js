@@ -1,0 +1,140 @@
+/**
+ * What the phone keeps, in IndexedDB (phone-state.md): the record readable without the code, the keys, and the vault that only the
+ * code opens, with the server's help. An enrolment in progress waits under a fourth key and is gone when it ends.
+ */
+
+import { b64, concat, fromUtf8, jsonObject, utf8 } from "./encoding.js";
+import { hkdf } from "./seal.js";
+
+const DATABASE = "alicem";
+const STORE = "state";
+const VAULT = utf8("alicem vault v1");
+const MOST_HISTORY = 500;
+
+/** @typedef {{version: 1, origin: string, account: string | null, sequence: number, salt: string, kdf: object, device_key: object, anchor: string | null, language: string, pending: string | null}} Phone */
+/** @typedef {{device: CryptoKeyPair, secret: CryptoKey}} Keys */
+/** @typedef {{version: 1, credential: string, access_key: object | null, receipt: string, history: object[]}} Vault */
+
+/** The record has a version this page does not know: nothing is changed. */
+export class UnknownVersion extends Error {}
+
+/** @returns {Promise<IDBDatabase>} */
+function open() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => {
+      request.result.onversionchange = () => request.result.close();
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error("another tab holds the storage"));
+  });
+}
+
+/**
+ * Run `work` on the object store; resolves once it is durable.
+ * @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest | void} work
+ */
+async function transaction(mode, work) {
+  const database = await open();
+  try {
+    return await new Promise((resolve, reject) => {
+      const running = database.transaction(STORE, mode, { durability: "strict" });
+      const request = work(running.objectStore(STORE));
+      running.oncomplete = () => resolve(request?.result);
+      running.onabort = running.onerror = () => reject(running.error);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+/** @param {string} key */
+const get = (key) => transaction("readonly", (store) => store.get(key));
+
+/** @param {Record<string, any>} values Written together or not at all; undefined erases. */
+const put = (values) =>
+  transaction("readwrite", (store) => {
+    for (const [key, value] of Object.entries(values)) value === undefined ? store.delete(key) : store.put(value, key);
+  });
+
+/** @returns {Promise<Keys>} A device key (ECDSA) and a device secret (HMAC); neither can be read out of the browser. */
+export async function newKeys() {
+  const device = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
+  const secret = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256", length: 256 }, false, ["sign"]);
+  return { device: /** @type {any} */ (device), secret: /** @type {any} */ (secret) };
+}
+
+/**
+ * The phone as it is. `forgotten`: the browser lost a part of it.
+ * @returns {Promise<{phone: Phone | null, keys: Keys | null, vault: Uint8Array | null, forgotten: boolean}>}
+ */
+export async function load() {
+  const [phone = null, keys = null, vault = null] = await Promise.all([get("phone"), get("keys"), get("vault")]);
+  if (phone !== null && phone.version !== 1) throw new UnknownVersion(`version ${phone.version}`);
+  const parts = [phone, keys, vault].filter((part) => part !== null).length;
+  return { phone, keys, vault, forgotten: parts !== 0 && parts !== 3 };
+}
+
+/**
+ * All at once: an enrolment that ends. The receipt waits outside the vault until the account is active: `activate` is signed over it,
+ * and nothing else opens the vault before.
+ * @param {Phone} phone @param {Keys} keys @param {Uint8Array} vault @param {string} receipt
+ */
+export const saveAll = (phone, keys, vault, receipt) => put({ phone, keys, vault, enrolment: { activate: receipt } });
+
+/** @param {Phone} phone */
+export const savePhone = (phone) => put({ phone });
+
+/** @param {Uint8Array} vault */
+export const saveVault = (vault) => put({ vault });
+
+/** Whatever an enrolment must find again after a reload; erased with it. */
+export const saveEnrolment = (enrolment) => put({ enrolment: enrolment ?? undefined });
+export const loadEnrolment = async () => (await get("enrolment")) ?? null;
+
+/** Erase everything this page keeps; resolves when it is gone. */
+export function erase() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(DATABASE);
+    request.onsuccess = () => resolve(undefined);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Ask the browser not to throw the storage away when space is short. */
+export const persist = async () => (await navigator.storage?.persist?.().catch(() => false)) ?? false;
+
+/** @param {Keys} keys @param {Uint8Array} share 32 bytes of the server. */
+async function vaultKey(keys, share) {
+  const bound = await crypto.subtle.sign("HMAC", keys.secret, share);
+  return hkdf(bound, new Uint8Array(), VAULT, ["encrypt", "decrypt"]);
+}
+
+/** @param {Keys} keys @param {Uint8Array} share @param {Vault} content @returns {Promise<Uint8Array>} */
+export async function sealVault(keys, share, content) {
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const kept = { ...content, history: content.history.slice(-MOST_HISTORY) };
+  const sealed = await crypto.subtle.encrypt(
+    { name: "AES-GCM", iv, additionalData: VAULT }, await vaultKey(keys, share), utf8(JSON.stringify(kept)),
+  );
+  return concat(Uint8Array.of(1), iv, new Uint8Array(sealed));
+}
+
+/** @param {Keys} keys @param {Uint8Array} share @param {Uint8Array} vault @returns {Promise<Vault>} */
+export async function openVault(keys, share, vault) {
+  if (vault[0] !== 1) throw new UnknownVersion(`vault version ${vault[0]}`);
+  const opened = await crypto.subtle.decrypt(
+    { name: "AES-GCM", iv: vault.slice(1, 13), additionalData: VAULT }, await vaultKey(keys, share), vault.slice(13),
+  );
+  const content = jsonObject(fromUtf8(new Uint8Array(opened)));
+  if (content.version !== 1) throw new UnknownVersion(`vault content version ${content.version}`);
+  return content;
+}
+
+/** @param {Partial<Phone>} fields @param {Uint8Array} salt @returns {Phone} */
+export function newPhone(fields, salt) {
+  const empty = { version: /** @type {1} */ (1), origin: "", account: null, sequence: 0, kdf: {}, device_key: {}, anchor: null };
+  return { ...empty, language: "fr", pending: null, ...fields, salt: b64(salt) };
+}

@@ -1,0 +1,100 @@
+"""A real Chromium for the browser tests: `$CHROMIUM`, else one in PATH. Pictures of screens go to `$ALICEM_SCREENS`, else `build/screens`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from starlette.applications import Starlette
+
+from alicem.web import vendor
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def chromium_path() -> str:
+    """Where Chromium is; the test is skipped where there is none."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium: install the package `chromium`, or name it in $CHROMIUM")
+    return found
+
+
+@pytest.fixture(scope="session")
+def modules() -> None:
+    """The modules from npm are in place."""
+    vendor.vendor()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright, modules: None) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(locale="fr-FR", viewport={"width": 1024, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    assert not faults
+
+
+@pytest.fixture(scope="session")
+def screens() -> Path:
+    folder = Path(os.environ.get("ALICEM_SCREENS", "build/screens"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Served:
+    """An application on a port of its own, in a thread."""
+
+    def __init__(self, make: Callable[[str], Starlette]) -> None:
+        config = uvicorn.Config(lambda: make(self.origin), factory=True, port=0, log_level="warning", ws="websockets-sansio")
+        self._socket = config.bind_socket()
+        self.origin = f"http://localhost:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._socket.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Callable[[str], Starlette]], str]]:
+    """Serve an application made from its own origin; returns the origin."""
+    running: list[Served] = []
+
+    def start(make: Callable[[str], Starlette]) -> str:
+        running.append(Served(make))
+        return running[-1].origin
+
+    yield start
+    for one in running:
+        one.stop()
