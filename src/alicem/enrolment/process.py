@@ -80,6 +80,8 @@ def restrain() -> None:
 
 def serve(link: Link, loaded: models.Models) -> None:
     setup = _open(link)
+    if link.line().get("do") != "begin":
+        raise BadToken("the contact step is not over")
     proven = _document(link, setup)
     link.tell("document", **proven.facts())
     while (order := link.line()).get("do") != "face":
@@ -195,4 +197,4 @@ def _now() -> datetime:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,144 @@
+"""Opening sessions and carrying them: `POST /enrolment` and the WebSocket it names."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from alicem import jose, journal
+from alicem.enrolment.pool import ProcessDied
+from alicem.enrolment.session import LIFE_SECONDS, ProtocolError, Session
+from alicem.enrolment.steps import STEPS, Enrolment, Journey, demo_measurements
+from alicem.reasons import Refused
+from alicem.web.limits import Limit
+
+SUBPROTOCOL = "alicem.enrolment.v1"
+_MOST_SESSIONS = 1000
+_log = structlog.get_logger("alicem.enrolment")
+
+
+class Sessions:
+    """The sessions of this worker, and the task that runs the steps of each."""
+
+    def __init__(self, room: Enrolment) -> None:
+        self.room = room
+        self._by_name: dict[str, Session] = {}
+
+    def open(self) -> Session | None:
+        """A new session, or None when this worker holds too many."""
+        if len(self._by_name) >= _MOST_SESSIONS:
+            return None
+        service = self.room.settings.service
+        session = Session(jose.b64(self.room.rng(16)), service.origin, service.terms_version, self.room.clock)
+        self._by_name[session.name] = session
+        asyncio.get_running_loop().call_later(LIFE_SECONDS, self._expire, session)
+        return session
+
+    def find(self, name: str) -> Session | None:
+        return self._by_name.get(name)
+
+    def begin(self, session: Session) -> None:
+        session.task = asyncio.create_task(self._run(session))
+
+    async def close(self) -> None:
+        """End every session, for shutting down."""
+        tasks = [session.task for session in self._by_name.values() if session.task is not None]
+        for task in tasks:
+            task.cancel("away")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _expire(self, session: Session) -> None:
+        if session.task is not None and not session.task.done():
+            session.task.cancel("time")
+        self._by_name.pop(session.name, None)
+
+    async def _run(self, session: Session) -> None:
+        assert session.chosen is not None  # noqa: S101 - begun by `choose`
+        journey = Journey(self.room, session, session.chosen)
+        close_code = 4500
+        try:
+            close_code = await self._walk(journey)
+        finally:
+            self._by_name.pop(session.name, None)
+            if session.process is not None:
+                await self.room.pool.give_back(session.process)
+            await session.end(close_code)
+
+    async def _walk(self, journey: Journey) -> int:
+        """Take the steps; the close code that ends the session."""
+        session = journey.session
+        try:
+            for name, step in STEPS:
+                await step(journey)
+                _log.info("step", step=name)
+        except Refused as refusal:
+            return await self._refused(journey, refusal)
+        except ProcessDied:
+            return await self._refused(journey, Refused("process_died"), 4500)
+        except ProtocolError as error:
+            return error.close_code
+        except asyncio.CancelledError as cancelled:
+            return await self._stopped(journey, str(cancelled.args[0]) if cancelled.args else "")
+        session.ended = True
+        return 1000
+
+    async def _stopped(self, journey: Journey, why: str) -> int:
+        if why == "cancelled":
+            return await self._refused(journey, Refused("cancelled"))
+        if why.startswith("close "):
+            return int(why.removeprefix("close "))
+        journey.session.refuse(Refused("session_expired").reason, final=True)
+        return 4408
+
+    async def _refused(self, journey: Journey, refusal: Refused, close_code: int = 4403) -> int:
+        reason, room = refusal.reason, self.room
+        journey.session.refuse(reason, final=True, tries_left=refusal.tries_left, **demo_measurements(journey))
+        _log.info("refused", reason=reason.name)
+        content = {"reason": reason.name, "path": journey.chosen.path}
+        now = room.clock()
+        await room.store.write(lambda c: journal.append(c, now, "enrolment_refused", room.rng, content=content))
+        return 4503 if reason.name == "busy" else close_code
+
+
+def routes(sessions: Sessions) -> list[BaseRoute]:
+    room = sessions.room
+    service = room.settings.service
+    limit = Limit(room.settings.limits.enrolments_per_hour_and_address, 3600, room.clock)
+
+    async def start(request: Request) -> Response:
+        session = sessions.open() if limit.admits(request) else None
+        if session is None:
+            return JSONResponse({"reason": "rate_limited", "retry_after": 3600}, 429, {"Retry-After": "3600"})
+        body = {
+            "session": session.name,
+            "url": f"/enrolment/{service.worker}/{session.name}",
+            "terms_version": service.terms_version,
+            "expires_in": LIFE_SECONDS,
+        }
+        return JSONResponse(body, 201)
+
+    async def connect(socket: WebSocket) -> None:
+        session = sessions.find(socket.path_params["name"])
+        if session is None or not _allowed(socket, service.origin):
+            await socket.close()  # before accept: HTTP 403
+            return
+        await socket.accept(subprotocol=SUBPROTOCOL)
+        with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+            await session.serve(socket, sessions.begin)
+
+    return [
+        Route("/enrolment", start, methods=["POST"]),
+        WebSocketRoute(f"/enrolment/{service.worker}/{{name}}", connect),
+    ]
+
+
+def _allowed(socket: WebSocket, origin: str) -> bool:
+    """A browser says which page it serves; another page's is refused (RFC 6455 §10.2)."""
+    said = socket.headers.get("origin")
+    return SUBPROTOCOL in socket.scope.get("subprotocols", ()) and said in (None, origin)

@@ -1,0 +1,73 @@
+"""From what the chip and the registry say to one civil identity, and the document's keyed fingerprint."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from alicem.enrolment.registry_client import CivilStatus, DocumentQuery
+from alicem.evidence import CivilIdentity, DocumentFacts, Gender, PartialDate
+from alicem.jose import unb64
+from alicem.keys import KeyRing
+from alicem.reasons import Refused
+from emrtd.names import transliterate
+
+_SEX = {"M": Gender.MALE, "F": Gender.FEMALE}
+
+
+def query_of(facts: Mapping[str, Any]) -> DocumentQuery:
+    names = ("issuer", "kind", "number", "birth_date", "expiry_date")
+    return DocumentQuery(**{name: facts[name] for name in names})
+
+
+def civil_identity(facts: Mapping[str, Any], civil: CivilStatus) -> CivilIdentity:
+    """The registry's spelling and codes, once it tells the same person as the chip. Raises `Refused` (`registry_mismatch`)."""
+    agrees = (
+        _same_name(civil.family_name, facts["primary"], facts["names_full"]),
+        _same_name(civil.given_names, facts["secondary"], facts["names_full"]),
+        _agree(civil.birthdate, facts["birthdate"]),
+        facts["sex"] not in _SEX or civil.gender in (_SEX[facts["sex"]], Gender.UNSPECIFIED),
+    )
+    if not all(agrees):
+        raise Refused("registry_mismatch")
+    return CivilIdentity(
+        family_name=civil.family_name,
+        given_names=civil.given_names,
+        preferred_username=civil.usage_name,
+        birthdate=civil.birthdate,
+        gender=civil.gender,
+        birthplace_cog=civil.birthplace_cog,
+        birthcountry_cog=civil.birthcountry_cog,
+        nationality=facts["nationality"],
+    )
+
+
+def document_facts(facts: Mapping[str, Any], ring: KeyRing) -> DocumentFacts:
+    return DocumentFacts(
+        kind=facts["kind"],
+        issuer=facts["issuer"],
+        expires=date.fromisoformat(facts["expires"]),
+        chip_key=unb64(facts["chip_key"]),
+        chip_protocol=facts["chip_protocol"],
+        fingerprint=fingerprints(facts, ring)[0],
+    )
+
+
+def fingerprints(facts: Mapping[str, Any], ring: KeyRing) -> tuple[str, ...]:
+    """Keyed hashes of issuer, kind and number under every live key, newest first, as `key id:hex`."""
+    text = "\n".join((facts["issuer"], facts["kind"], facts["number"])).encode()
+    return tuple(f"{key.kid}:{hmac.digest(key.value, text, 'sha256').hex()}" for key in ring.secret_all("fingerprint"))
+
+
+def _same_name(written: str, zone: str, may_be_cut: bool) -> bool:
+    """Compared as the machine-readable zone writes it; a full zone may have cut the end (9303-3 §4.6)."""
+    folded, zone = " ".join(transliterate(written).replace("<", " ").split()), " ".join(zone.split())
+    return folded == zone or (may_be_cut and (folded.startswith(zone) or zone == ""))
+
+
+def _agree(ours: PartialDate, theirs: str) -> bool:
+    """No part that both know differs."""
+    other = [int(part) for part in theirs.split("-")]
+    return all(not a or not b or a == b for a, b in zip((ours.year, ours.month, ours.day), other, strict=True))

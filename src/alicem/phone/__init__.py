@@ -1,0 +1,1 @@
+"""The phone's side in Python, after docs/protocols alone: reference of the protocols, headless demonstration, tests, load."""

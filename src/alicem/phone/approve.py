@@ -1,0 +1,145 @@
+"""Signing in from the phone: fetch what is asked, let the owner see and decide, answer with the credential (approval.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from alicem import jose
+from alicem.credential import sdjwt
+from alicem.jose import BadToken, b64, unb64
+from alicem.phone.instruct import Device
+from alicem.phone.state import MOST_HISTORY, open_vault, seal_vault
+from alicem.phone.trust import verified
+from alicem.reasons import Refused
+
+
+@dataclass(frozen=True)
+class SignInRequest:
+    """What the owner is shown, and what the answer needs. `claims`: names asked."""
+
+    token: str
+    asker: str
+    level: str
+    browser: str
+    region: str
+    claims: tuple[str, ...]
+    client_id: str
+    response_uri: str
+    nonce: str
+    state: str
+    transaction_data: tuple[str, ...]
+    encryption_key: EllipticCurvePublicKey
+    encryption_kid: str
+
+
+async def fetch(device: Device, link: str) -> SignInRequest:
+    """The request behind a QR or link `origin/phone/approve#REF`. Raises `Refused`, `BadToken`."""
+    address, _, reference = link.partition("#")
+    if address != f"{device.phone.origin}/phone/approve" or not reference:
+        raise BadToken("not a link of this phone's provider")
+    answer = await device.http.get(f"/signin/request/{reference}")
+    if answer.status_code != 200:
+        raise Refused("signin_expired")
+    payload, leaf = verified(answer.text, "oauth-authz-req+jwt", device.phone.anchor, device.clock())
+    return _request(answer.text, payload, leaf, device)
+
+
+def _request(token: str, payload: dict[str, Any], leaf: bytes, device: Device) -> SignInRequest:
+    try:
+        client_id, response_uri = payload["client_id"], payload["response_uri"]
+        said = json.loads(unb64(payload["transaction_data"][0]))
+        queries, keys = payload["dcql_query"]["credentials"], payload["client_metadata"]["jwks"]["keys"]
+        request = SignInRequest(
+            token=token,
+            asker=said["asker"],
+            level=said["level"],
+            browser=said["browser"],
+            region=said["region"],
+            claims=tuple(one["path"][0] for one in queries[0]["claims"]),
+            client_id=client_id,
+            response_uri=response_uri,
+            nonce=payload["nonce"],
+            state=payload["state"],
+            transaction_data=tuple(payload["transaction_data"]),
+            encryption_key=jose.public_key(keys[0]),
+            encryption_kid=keys[0]["kid"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise BadToken("the request lacks something") from error
+    rules = (
+        payload.get("aud") == "https://self-issued.me/v2",
+        payload.get("exp", 0) > device.clock().timestamp(),
+        client_id == "x509_hash:" + b64(hashlib.sha256(leaf).digest()),
+        _origin(response_uri) == device.phone.origin,
+        said.get("type") == "alicem_signin",
+        len(queries) == 1,
+    )
+    if not all(rules):
+        raise BadToken("the request is not one this phone may answer")
+    return request
+
+
+async def approve(device: Device, request: SignInRequest, number: str, code: str) -> None:
+    """Order the sign-in with the code, then show the credential. Raises `Refused`, `WrongCode`, `PhoneHasForgotten`."""
+    answer = await device.instruct(code, "approve", f"{request.token}.{number}".encode())
+    vault = open_vault(device.phone, answer.share, device.storage.load_vault())
+    presentation = present(device, vault["credential"], request)
+    outcome = await _post(device, request, presentation)
+    entry = {
+        "at": f"{device.clock():%Y-%m-%dT%H:%M:%SZ}",
+        "asker": request.asker,
+        "level": request.level,
+        "claims": list(request.claims),
+        "outcome": outcome,
+    }
+    vault["history"] = [*vault["history"], entry][-MOST_HISTORY:]
+    device.storage.save_vault(seal_vault(device.phone, answer.share, vault, device.rng))
+    if outcome != "done":
+        raise Refused(outcome)
+
+
+async def refuse(device: Device, request: SignInRequest, *, not_mine: bool = False) -> None:
+    """Say no in one tap; `not_mine` reports a request the owner did not start."""
+    form = {"error": "access_denied", "state": request.state}
+    if not_mine:
+        form["error_description"] = "not_mine"
+    (await device.http.post(request.response_uri, data=form)).raise_for_status()
+
+
+def present(device: Device, credential: str, request: SignInRequest) -> str:
+    """The credential with the disclosures asked and no other, bound to this request (RFC 9901 §4.3)."""
+    whole = sdjwt.parse(credential)
+    shown = tuple(one for one in whole.disclosures if one.name in request.claims)
+    part = sdjwt.SdJwt(whole.issuer_jwt, shown, "")
+    binding = {
+        "nonce": request.nonce,
+        "aud": request.client_id,
+        "iat": int(device.clock().timestamp()),
+        "sd_hash": part.sd_hash,
+        "transaction_data_hashes": [b64(hashlib.sha256(one.encode()).digest()) for one in request.transaction_data],
+        "transaction_data_hashes_alg": "sha-256",
+    }
+    proof = jose.sign(device.phone.device_key, "kb+jwt", binding)
+    return "~".join([part.issuer_jwt, *(one.text for one in shown), proof])
+
+
+async def _post(device: Device, request: SignInRequest, presentation: str) -> str:
+    body = json.dumps({"vp_token": {"identity": [presentation]}, "state": request.state}).encode()
+    response = jose.encrypt_to(request.encryption_key, body, kid=request.encryption_kid)
+    answer = await device.http.post(request.response_uri, data={"response": response})
+    try:
+        return str(answer.json()["outcome"])
+    except (ValueError, KeyError, TypeError, httpx.DecodingError) as error:
+        raise Refused("internal") from error
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
