@@ -1,0 +1,8 @@
+"""OpenID Connect for FranceConnect: a client asks, a person approves on the phone, the client gets the claims asked and nothing stays."""
+
+from alicem.provider.clients import Client, load
+from alicem.provider.endpoints import routes
+from alicem.provider.records import expire
+from alicem.provider.room import Provider
+
+__all__ = ["Client", "Provider", "expire", "load", "routes"]

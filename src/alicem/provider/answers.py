@@ -1,0 +1,187 @@
+"""What a phone answers to a request object: an encrypted presentation, or a refusal (OpenID4VP 1.0 §8.3, docs/protocols/approval.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from alicem import jose, journal
+from alicem.accounts import ApprovingPhone, take_approval
+from alicem.credential import CredentialRefused, Expected, Presentation, verify_presentation
+from alicem.evidence import Level
+from alicem.jose import BadToken
+from alicem.provider import records, references, request_objects
+from alicem.provider.claims import QUERY, ClaimMalformed, claims_of, emit
+from alicem.provider.parameters import Given
+from alicem.provider.records import WAITING, Signin
+from alicem.provider.room import Provider
+from alicem.provider.sealing import pack, public_from, response_key
+from alicem.provider.tokens import amr, subject
+from alicem.reasons import Refused
+
+DONE = "done"
+Shown = tuple[Presentation, Mapping[str, str]] | str
+"""A presentation and its claims, or the row of reasons.toml it was refused for."""
+
+
+async def receive(provider: Provider, given: Given) -> str:
+    """`done`, or the row of reasons.toml the phone is told. Whatever ends the sign-in wakes its browser."""
+    now = provider.clock()
+    if "error" in given:
+        return await _refusal(provider, given, now)
+    try:
+        signin, presented = await _open(provider, given.get("response") or "", now)
+    except BadToken:
+        return "wire_malformed"
+    if signin is None:
+        return "signin_expired"
+    shown = _verify(provider, signin, presented, now)
+    outcome = await provider.store.write(lambda connection: _conclude(connection, provider, signin, shown, now))
+    provider.waiting.wake(signin.signin)
+    return outcome
+
+
+async def _refusal(provider: Provider, given: Given, now: datetime) -> str:
+    signin = references.signin_of(provider.transaction_secrets, given.get("state") or "")
+    if signin is None:
+        return "signin_expired"
+    reason = "signin_not_mine" if given.get("error_description") == "not_mine" else "signin_refused"
+    ended = await provider.store.write(lambda connection: _end_refused(connection, provider, signin, reason, now))
+    provider.waiting.wake(signin)
+    return DONE if ended == reason else ended
+
+
+async def _open(provider: Provider, response: str, now: datetime) -> tuple[Signin | None, Any]:
+    """The sign-in an encrypted answer is for, while it waits, and the `vp_token` inside. Raises `BadToken`."""
+    kid = _json(jose.unb64(response.partition(".")[0])).get("kid")
+    if not isinstance(kid, str):
+        raise BadToken("no kid")
+    signin = await provider.store.read(lambda connection: records.find_signin(connection, kid))
+    if signin is None or signin.outcome != WAITING or not signin.alive(now):
+        return None, None
+    answer = _json(_decrypt(provider, signin, response))
+    if references.signin_of(provider.transaction_secrets, str(answer.get("state"))) != signin.signin:
+        raise BadToken("another state")
+    return signin, answer.get("vp_token")
+
+
+def _decrypt(provider: Provider, signin: Signin, response: str) -> bytes:
+    for secret in provider.transaction_secrets[:-1]:
+        try:
+            return jose.decrypt(response, response_key(secret, signin.response_salt, signin.signin))
+        except BadToken:
+            continue  # begun before the key ring turned
+    return jose.decrypt(response, response_key(provider.transaction_secrets[-1], signin.response_salt, signin.signin))
+
+
+def _json(data: bytes) -> Mapping[str, Any]:
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadToken("not JSON") from error
+    if not isinstance(tree, dict):
+        raise BadToken("not a JSON object")
+    return tree
+
+
+def _verify(provider: Provider, signin: Signin, vp_token: Any, now: datetime) -> Shown:
+    """The presentation with its claims in userinfo's form, or why there is none: judged later, in the protocol's order."""
+    match vp_token:
+        case {"identity": [str(token)]} if vp_token.keys() == {QUERY}:
+            pass
+        case _:
+            return "credential_malformed"
+    asked = request_objects.read(signin.request_object)
+    claims = claims_of(signin.scope.split())
+    expected = Expected(
+        nonce=asked["nonce"],
+        audience=asked["client_id"],
+        claims=frozenset(claim.source for claim in claims),
+        transaction_data=tuple(asked["transaction_data"]),
+    )
+    try:
+        presentation = verify_presentation(token, expected, provider.ring.signing_all("issuer"), now)
+        return presentation, emit(claims, presentation.claims)
+    except CredentialRefused as refused:
+        return refused.reason
+    except ClaimMalformed:
+        return "credential_claims"
+
+
+@dataclass(frozen=True)
+class Approved:
+    """Who may sign in: account, level of this authentication, kind of the phone's key, claims as userinfo will carry them."""
+
+    account: int
+    level: Level
+    key_kind: str
+    claims: Mapping[str, str]
+
+
+def judge(provider: Provider, signin: Signin, phone: ApprovingPhone | None, shown: Shown) -> Approved:
+    """The rules of docs/protocols/approval.md in their order. Raises `Refused` with the row of reasons.toml."""
+    if phone is None:
+        raise Refused("number_wrong")
+    if isinstance(shown, str):
+        raise Refused(shown)
+    presentation, claims = shown
+    if presentation.specimen and not provider.settings.trust.specimen:
+        raise Refused("credential_untrusted")
+    if presentation.thumbprint != phone.thumbprint:  # a credential of another phone than the one that approved
+        raise Refused("key_binding_wrong")
+    if phone.state != "active":
+        raise Refused(NOT_ACTIVE.get(phone.state, "account_not_active"))
+    cap = provider.settings.keys.levels.get(phone.key_kind)
+    if cap is None:  # the settings no longer admit this kind of key
+        raise Refused("level_not_reachable")
+    level = min(presentation.level, phone.level, Level.from_name(cap), provider.reachable)
+    if level < signin.level:
+        raise Refused("level_not_reachable")
+    return Approved(phone.account, level, phone.key_kind, claims)
+
+
+NOT_ACTIVE = {"suspended": "account_suspended", "locked": "account_locked"}
+
+
+def approval_digest(signin: Signin) -> bytes:
+    """What the phone's `approve` instruction is for: the request object and the number typed."""
+    return hashlib.sha256(f"{signin.request_object}.{signin.number}".encode("ascii")).digest()
+
+
+def _conclude(connection: Connection, provider: Provider, signin: Signin, shown: Shown, now: datetime) -> str:
+    """One transaction: the approval is taken, the sign-in ends, the journal says so."""
+    phone = take_approval(connection, approval_digest(signin), now)
+    try:
+        approved = judge(provider, signin, phone, shown)
+    except Refused as refused:
+        return _end_refused(connection, provider, signin.signin, refused.reason.name, now)
+    sealed = _seal(provider, signin, approved, now)
+    if not records.conclude(connection, signin.signin, now, records.APPROVED, sealed):
+        return "signin_expired"
+    journal.append(connection, now, "signed_in", provider.rng, content={"level": approved.level.acr})
+    return DONE
+
+
+def _end_refused(connection: Connection, provider: Provider, signin: str, reason: str, now: datetime) -> str:
+    if not records.conclude(connection, signin, now, reason):
+        return "signin_expired"
+    journal.append(connection, now, "sign_in_refused", provider.rng, content={"reason": reason})
+    return reason
+
+
+def _seal(provider: Provider, signin: Signin, approved: Approved, now: datetime) -> str:
+    """What userinfo and the id token will say, to the browser's key alone."""
+    contents = {
+        "sub": subject(provider.ring, provider.clients[signin.client_id].sector, approved.account),
+        "acr": approved.level.acr,
+        "amr": amr(approved.key_kind),
+        "auth_time": int(now.timestamp()),
+        "claims": approved.claims,
+    }
+    return jose.encrypt_to(public_from(signin.browser_key), pack(contents))

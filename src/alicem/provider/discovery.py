@@ -1,0 +1,56 @@
+"""Discovery and keys (OpenID Connect Discovery 1.0 §3, RFC 7517 §5). FranceConnect fetches both at every step: made once, sent as bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from alicem import jose
+from alicem.evidence import Level
+from alicem.provider.claims import CLAIMS, SCOPES
+from alicem.provider.client_authentication import METHODS
+from alicem.provider.clients import ALGORITHMS
+from alicem.provider.room import Provider
+
+
+def configuration(provider: Provider) -> bytes:
+    """`/.well-known/openid-configuration`."""
+    issuer = provider.issuer
+    tree: dict[str, Any] = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "end_session_endpoint": f"{issuer}/end_session",
+        "jwks_uri": f"{issuer}/jwks",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code"],
+        "acr_values_supported": [level.acr for level in Level if level <= provider.reachable],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "claim_types_supported": ["normal"],
+        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", *CLAIMS],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "prompt_values_supported": ["login"],
+        "ui_locales_supported": ["fr", "en"],
+    }
+    return json.dumps(tree).encode()
+
+
+def keys(provider: Provider) -> bytes:
+    """`/jwks`: every living key for id tokens, newest first, so that rotation overlaps."""
+    return json.dumps(
+        {
+            "keys": [
+                {**jose.public_jwk(key.private.public_key()), "kid": key.kid, "use": "sig", "alg": "ES256"}
+                for key in provider.ring.signing_all("signing")
+            ]
+        }
+    ).encode()

@@ -1,0 +1,132 @@
+"""HTTP of the provider: the OpenID Connect endpoints that clients call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from alicem import reasons
+from alicem.provider import authorize, discovery, logout, records, signin_endpoints, signing_in, tokens
+from alicem.provider.checks import ProtocolError
+from alicem.provider.client_authentication import authenticate
+from alicem.provider.http import NOT_STORED, form_of, refusal_page
+from alicem.provider.parameters import Given, Unreadable, parse
+from alicem.provider.request_objects import Asker, browser_of, region_of
+from alicem.provider.room import Provider
+
+Handler = Callable[[Provider, Request], Awaitable[Response]]
+
+
+def routes(provider: Provider) -> list[BaseRoute]:
+    """Everything the provider answers. `/signin/…` is for browsers and phones, the rest for clients."""
+    configuration, keys = discovery.configuration(provider), discovery.keys(provider)
+
+    async def constant(request: Request) -> Response:
+        body = keys if request.url.path == "/jwks" else configuration
+        return Response(body, media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
+
+    def at(path: str, handler: Handler, *methods: str) -> BaseRoute:
+        async def endpoint(request: Request) -> Response:
+            return await handler(provider, request)
+
+        return Route(path, endpoint, methods=list(methods))
+
+    return [
+        Route("/.well-known/openid-configuration", constant),
+        Route("/jwks", constant),
+        at("/authorize", ask, "GET", "POST"),
+        at("/token", token, "POST"),
+        at("/userinfo", userinfo, "GET", "POST"),
+        at("/end_session", end_session, "GET", "POST"),
+        *(at(path, handler, *methods) for path, handler, methods in signin_endpoints.TABLE),
+    ]
+
+
+async def ask(provider: Provider, request: Request) -> Response:
+    """The authorization endpoint: a page for the person, an error for the client, or a page where there is no client to go back to."""
+    try:
+        given = await _parameters(request)
+        unchecked = authorize.identify(given, provider.clients, provider.reachable)
+    except Unreadable as error:
+        return refusal_page(provider, request, "request_malformed", str(error))
+    except authorize.NotAClient as error:
+        return refusal_page(provider, request, error.reason, error.text)
+    now, address = provider.clock(), _address(request)
+    try:
+        asked = authorize.check(unchecked)
+        if not provider.limit.admits(request):
+            raise ProtocolError(reasons.load()["rate_limited"].oidc_error, "too many sign-ins from this address")
+    except ProtocolError as error:
+        values = {"error": error.error, "error_description": error.text}
+        back = authorize.redirection(unchecked.redirect_uri, unchecked.state, provider.issuer, **values)
+        return RedirectResponse(back, 303, NOT_STORED)
+    asker = Asker(browser_of(request.headers.get("user-agent", "")[:400]), region_of(address))
+    signin, cookie = signing_in.begin(provider, asked, asker, now)
+    await provider.store.write(lambda connection: records.add_signin(connection, signin))
+    response = signin_endpoints.page(provider, request, signin, now)
+    signin_endpoints.set_cookie(response, cookie)
+    return response
+
+
+async def token(provider: Provider, request: Request) -> Response:
+    """RFC 6749 §5.1, §5.2."""
+    authorization = request.headers.get("authorization")
+    try:
+        given = await form_of(request)
+        client = authenticate(given, authorization, provider.clients)
+        return JSONResponse(await tokens.redeem(provider, given, client), headers=NOT_STORED)
+    except Unreadable as error:
+        return _error("invalid_request", str(error))
+    except ProtocolError as error:
+        return _error(error.error, error.text, authorization is not None)
+
+
+def _error(error: str, text: str, challenged: bool = False) -> Response:
+    headers = dict(NOT_STORED)
+    if error == "invalid_client" and challenged:
+        headers["WWW-Authenticate"] = 'Basic realm="token", charset="UTF-8"'
+    status = 401 if error == "invalid_client" else 400
+    return JSONResponse({"error": error, "error_description": text}, status, headers)
+
+
+async def userinfo(provider: Provider, request: Request) -> Response:
+    """OIDC Core §5.3, RFC 6750: the claims, once."""
+    scheme, _, access_token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not access_token:
+        return _unauthorized('Bearer realm="userinfo"')  # RFC 6750 §3.1: no error code without a token
+    claims = await tokens.userinfo(provider, access_token.strip())
+    if claims is None:
+        return _unauthorized(
+            'Bearer realm="userinfo", error="invalid_token", error_description="unknown, used or expired"'
+        )
+    return JSONResponse(claims, headers=NOT_STORED)
+
+
+def _unauthorized(challenge: str) -> Response:
+    return Response(status_code=401, headers={**NOT_STORED, "WWW-Authenticate": challenge})
+
+
+async def end_session(provider: Provider, request: Request) -> Response:
+    """Back to the client with its state, or a page: nothing of a sign-in is left here to end."""
+    try:
+        given = await _parameters(request)
+        back = logout.way_back(given, provider.clients, provider.ring.signing_all("signing"), provider.issuer)
+    except (Unreadable, ProtocolError) as error:
+        return refusal_page(provider, request, "request_malformed", str(error))
+    if back is None:
+        return provider.pages.render(request, "provider/signed_out.html")
+    return RedirectResponse(back, 303, NOT_STORED)
+
+
+async def _parameters(request: Request) -> Given:
+    """Of the query, or of the form when posted (OIDC Core §3.1.2.1)."""
+    if request.method == "POST":
+        return await form_of(request)
+    return parse(request.scope["query_string"])
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,0 +1,172 @@
+"""Tables of a sign-in. Nothing in them names a person: claims are sealed under secrets that are not stored (sealing.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from alicem.store import metadata
+
+WAITING = "waiting"
+APPROVED = "approved"
+AFTERLIFE = timedelta(hours=1)
+"""How long an ended sign-in is remembered, so that a late browser still goes back to the client with an error."""
+
+signins = Table(
+    "signins",
+    metadata,
+    Column("signin", String(22), primary_key=True, comment="128 random bits"),
+    Column("expires_at", Integer, nullable=False, index=True, comment="Unix time"),
+    Column("client_id", String(200), nullable=False),
+    Column("redirect_uri", String(2000), nullable=False),
+    Column("scope", String(400), nullable=False, comment="scopes granted, separated by spaces"),
+    Column("state", String(1024), comment="the client's"),
+    Column("nonce", String(512), comment="the client's"),
+    Column("challenge", String(43), comment="PKCE, S256"),
+    Column("level", Integer, nullable=False, comment="lowest level that satisfies the client, 1 to 3"),
+    Column("number", Integer, nullable=False, comment="two digits the person types on the phone"),
+    Column("browser_key", LargeBinary, nullable=False, comment="public key; its private half derives from the cookie"),
+    Column("request_object", Text, nullable=False, comment="signed, as the phone gets it"),
+    Column("response_salt", LargeBinary, nullable=False, comment="with the key ring, gives the response key"),
+    Column("outcome", String(40), nullable=False, comment="waiting, approved, or a row of reasons.toml"),
+    Column("claims", Text, comment="JWE to browser_key"),
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("expires_at", Integer, nullable=False, index=True, comment="Unix time"),
+    Column("sealed", LargeBinary, nullable=False, comment="claims, under a key derived from the code"),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("code_hash", LargeBinary, nullable=False, index=True, comment="the code it came from: a replay revokes it"),
+    Column("expires_at", Integer, nullable=False, index=True, comment="Unix time"),
+    Column("sealed", LargeBinary, nullable=False, comment="claims, under a key derived from the access token"),
+)
+
+
+@dataclass(frozen=True)
+class Signin:
+    """A row of `signins`."""
+
+    signin: str
+    expires_at: int
+    client_id: str
+    redirect_uri: str
+    scope: str
+    state: str | None
+    nonce: str | None
+    challenge: str | None
+    level: int
+    number: int
+    browser_key: bytes
+    request_object: str
+    response_salt: bytes
+    outcome: str = WAITING
+    claims: str | None = None
+
+    def alive(self, now: datetime) -> bool:
+        return now.timestamp() < self.expires_at
+
+
+_FIELDS = tuple(one.name for one in fields(Signin))
+
+
+def add_signin(connection: Connection, signin: Signin) -> None:
+    connection.execute(insert(signins).values({name: getattr(signin, name) for name in _FIELDS}))
+
+
+def find_signin(connection: Connection, signin: str) -> Signin | None:
+    return _signin(connection.execute(select(signins).where(signins.c.signin == signin)).first())
+
+
+def conclude(connection: Connection, signin: str, now: datetime, outcome: str, claims: str | None = None) -> bool:
+    """End a sign-in that still waits; whether it did. It can end once."""
+    statement = (
+        update(signins)
+        .where(signins.c.signin == signin, signins.c.outcome == WAITING, signins.c.expires_at > int(now.timestamp()))
+        .values(outcome=outcome, claims=claims)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def take_signin(connection: Connection, signin: str, browser_key: bytes) -> Signin | None:
+    """The row, for the browser it belongs to, once."""
+    statement = (
+        delete(signins)
+        .where(signins.c.signin == signin, signins.c.browser_key == browser_key)
+        .returning(*(signins.c[name] for name in _FIELDS))
+    )
+    return _signin(connection.execute(statement).first())
+
+
+def add_code(connection: Connection, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
+    connection.execute(insert(codes).values(code_hash=code_hash, sealed=sealed, expires_at=expires_at))
+
+
+def take_code(connection: Connection, code_hash: bytes, now: datetime) -> bytes | None:
+    """What the code seals, once, while it lives."""
+    statement = delete(codes).where(codes.c.code_hash == code_hash).returning(codes.c.sealed, codes.c.expires_at)
+    return _living(connection.execute(statement).first(), now)
+
+
+def add_token(connection: Connection, token_hash: bytes, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
+    values = {"token_hash": token_hash, "code_hash": code_hash, "sealed": sealed, "expires_at": expires_at}
+    connection.execute(insert(access_tokens).values(values))
+
+
+def take_token(connection: Connection, token_hash: bytes, now: datetime) -> bytes | None:
+    """What the access token seals, once, while it lives."""
+    statement = (
+        delete(access_tokens)
+        .where(access_tokens.c.token_hash == token_hash)
+        .returning(access_tokens.c.sealed, access_tokens.c.expires_at)
+    )
+    return _living(connection.execute(statement).first(), now)
+
+
+def revoke(connection: Connection, code_hash: bytes) -> bool:
+    """Take back what a code gave (RFC 6749 §4.1.2); whether there was something."""
+    return connection.execute(delete(access_tokens).where(access_tokens.c.code_hash == code_hash)).rowcount > 0
+
+
+def expire(connection: Connection, now: datetime) -> None:
+    """Erase what is over: codes, tokens, claims nobody fetched, and sign-ins after their afterlife. For a job, every minute."""
+    at = int(now.timestamp())
+    connection.execute(delete(codes).where(codes.c.expires_at <= at))
+    connection.execute(delete(access_tokens).where(access_tokens.c.expires_at <= at))
+    connection.execute(delete(signins).where(signins.c.expires_at <= at - int(AFTERLIFE.total_seconds())))
+    connection.execute(
+        update(signins).where(signins.c.expires_at <= at, signins.c.claims.is_not(None)).values(claims=None)
+    )
+
+
+def _signin(row: Any) -> Signin | None:
+    return None if row is None else Signin(**row._mapping)
+
+
+def _living(row: Any, now: datetime) -> bytes | None:
+    if row is None or row.expires_at <= now.timestamp():
+        return None
+    sealed: bytes = row.sealed
+    return sealed

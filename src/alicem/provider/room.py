@@ -1,0 +1,69 @@
+"""What the provider works with: its settings, store, keys, clients, clock, randomness and pages. `alicem/app.py` makes it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from alicem import jose
+from alicem.evidence import Level
+from alicem.keys import KeyRing, SigningKey
+from alicem.provider.clients import Client
+from alicem.provider.waiting import Waiting
+from alicem.settings import Settings
+from alicem.store import Store
+from alicem.web.limits import Limit
+from alicem.web.pages import Pages
+
+Clock = Callable[[], datetime]
+Random = Callable[[int], bytes]
+
+SIGNIN_LIFE = timedelta(minutes=5)
+CODE_LIFE = timedelta(seconds=30)
+TOKEN_LIFE = timedelta(seconds=60)
+ID_TOKEN_LIFE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """`reachable`: the highest level a sign-in can prove here. Device key and code give substantial; high needs the chip read again."""
+
+    settings: Settings
+    store: Store
+    ring: KeyRing
+    clients: Mapping[str, Client]
+    clock: Clock
+    rng: Random
+    pages: Pages
+    reachable: Level = Level.SUBSTANTIAL
+    waiting: Waiting = field(default_factory=Waiting)
+
+    @property
+    def issuer(self) -> str:
+        """`iss` everywhere; equal to discovery's byte for byte."""
+        return self.settings.service.origin
+
+    @cached_property
+    def limit(self) -> Limit:
+        return Limit(self.settings.limits.sign_ins_per_minute_and_address, 60, self.clock)
+
+    @cached_property
+    def signer(self) -> SigningKey:
+        return self.ring.signing("signing")
+
+    @cached_property
+    def verifier(self) -> SigningKey:
+        return self.ring.signing("verifier")
+
+    @cached_property
+    def verifier_id(self) -> str:
+        """`client_id` towards phones (OpenID4VP 1.0 §5.9.3, `x509_hash`)."""
+        return "x509_hash:" + jose.b64(hashlib.sha256(self.verifier.x5c[0]).digest())
+
+    @cached_property
+    def transaction_secrets(self) -> tuple[bytes, ...]:
+        """Newest first: the first makes references, all are recognised."""
+        return tuple(key.value for key in self.ring.secret_all("transaction"))
