@@ -1,0 +1,111 @@
+"""The broker's application: routes and wiring."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from alicem.broker import openid, rnipp, signin
+from alicem.broker.parts import Parts
+from alicem.broker.settings import (
+    BrokerSettings,
+    pseudonym_secret,
+    read_providers,
+    read_services,
+    signing_key,
+)
+from alicem.settings import read
+from alicem.store import Store, upgrade
+from alicem.web.headers import SecurityHeaders
+from alicem.web.pages import Pages
+from alicem.web.static_files import static_routes
+
+VERSIONS = Path(__file__).parent / "versions"
+
+_Endpoint = Callable[[Parts, Request], Awaitable[Response]]
+
+ROUTES: tuple[tuple[str, str, _Endpoint], ...] = (
+    ("GET", "/", signin.home),
+    ("GET", "/.well-known/openid-configuration", openid.configuration),
+    ("GET", "/jwks", openid.jwks),
+    ("GET", "/authorize", signin.authorize),
+    ("GET", "/choice", signin.choice),
+    ("POST", "/depart", signin.depart),
+    ("GET", "/callback", signin.callback),
+    ("GET", "/information", signin.information),
+    ("POST", "/decide", signin.decide),
+    ("POST", "/token", openid.token),
+    ("GET", "/userinfo", openid.userinfo),
+    ("GET", "/end_session", openid.end_session),
+)
+
+
+def app(
+    settings: BrokerSettings,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    rng: Callable[[int], bytes] = secrets.token_bytes,
+) -> Starlette:
+    """The application; brings its database to the newest schema and makes its key and its secret at first start. Raises `SettingsError`."""
+    services, providers = read_services(settings.services), read_providers(settings.providers)
+    store = Store(settings.database.url)
+    upgrade(store.engine, VERSIONS)
+    parts = Parts(
+        settings=settings,
+        services=services,
+        providers=providers,
+        store=store,
+        key=signing_key(settings.key_file),
+        pseudonyms=pseudonym_secret(settings.pseudonym_file, rng),
+        register=rnipp.load(settings.rnipp),
+        pages=Pages(demo_origin=settings.demo_origin),
+        client=httpx.AsyncClient(follow_redirects=False, trust_env=False),
+        clock=clock,
+        rng=rng,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await parts.client.aclose()
+        store.close()
+
+    async def over(request: Request, _error: Exception) -> Response:
+        return signin.sign_in_is_over(parts, request)
+
+    return Starlette(
+        routes=[
+            *(Route(path, partial(endpoint, parts), methods=[method]) for method, path, endpoint in ROUTES),
+            Route("/live", _live),
+            *static_routes(parts.pages.texts),
+        ],
+        middleware=[Middleware(SecurityHeaders, origin=settings.origin)],
+        exception_handlers={signin.NoSuchSignIn: over, signin.NotFromOurPage: _forbidden},
+        lifespan=lifespan,
+    )
+
+
+async def _live(_request: Request) -> Response:
+    return JSONResponse({"status": "up"})
+
+
+async def _forbidden(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("", 403)
+
+
+def serve(config: Path) -> None:
+    """Serve `broker.toml` until stopped. Raises `SettingsError`."""
+    settings = read(BrokerSettings, config)
+    host, _, port = settings.listen.rpartition(":")
+    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False)

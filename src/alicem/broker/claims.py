@@ -1,0 +1,140 @@
+"""The identity a provider states: its forms, checked once, and what of it each scope of a service means.
+
+Names are FranceConnect's. `sub` is never taken over from the provider: see `pseudonym`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+FRANCE = "99100"
+
+PIVOT = ("given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry")
+"""What the civil registry is asked with, and the pseudonym is made of."""
+
+SCOPES: Mapping[str, tuple[str, ...]] = {
+    "openid": (),
+    "profile": ("given_name", "family_name", "birthdate", "gender", "preferred_username"),
+    "birth": ("birthplace", "birthcountry"),
+    "identite_pivot": PIVOT,
+    "email": ("email",),
+} | {name: (name,) for name in (*PIVOT, "preferred_username")}
+"""What a service may ask, and the claims it means."""
+
+PROVIDER_SCOPE = "openid profile email birth preferred_username"
+"""What every provider is always asked: one fixed set, so that it tells nothing of the service."""
+
+PROVIDER_CLAIMS = frozenset({"sub", "email", "preferred_username", *PIVOT})
+
+ORDER = (
+    "given_name",
+    "family_name",
+    "preferred_username",
+    "gender",
+    "birthdate",
+    "birthplace",
+    "birthcountry",
+    "email",
+)
+"""The order in which a person reads them."""
+
+_COUNTRY = re.compile(r"99[0-9]{3}")
+_COMMUNE = re.compile(r"(?!99)(?:2[AB]|[0-9]{2})[0-9]{3}")  # 97x and 98x: overseas
+_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class ClaimsMalformed(Exception):
+    """A claim is missing, of another form, or nobody asked for it. Carries its name, never its value."""
+
+    def __init__(self, claim: str) -> None:
+        super().__init__(claim)
+        self.claim = claim
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as a provider or the civil registry states them. Empty: `given_name` of a person with a single name, `birthplace` of one born
+    abroad."""
+
+    given_name: str
+    family_name: str
+    birthdate: str
+    gender: str
+    birthplace: str
+    birthcountry: str
+    email: str
+    preferred_username: str | None = None
+
+    def claims(self) -> dict[str, str]:
+        """Every claim that has a value."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+def parse(claims: Mapping[str, Any], today: date) -> Identity:
+    """The identity in a provider's userinfo. Raises `ClaimsMalformed`."""
+    strangers = claims.keys() - PROVIDER_CLAIMS
+    if strangers:
+        raise ClaimsMalformed(min(strangers)[:40])
+    for name, holds in _RULES.items():
+        value = claims.get(name, "")
+        if not isinstance(value, str) or not holds(value):
+            raise ClaimsMalformed(name)
+    if _after(claims["birthdate"], today):
+        raise ClaimsMalformed("birthdate")
+    in_france = claims["birthcountry"] == FRANCE
+    if in_france != bool(claims.get("birthplace")):
+        raise ClaimsMalformed("birthplace")
+    names = Identity.__dataclass_fields__
+    return Identity(**{"given_name": "", "birthplace": ""} | {name: claims[name] for name in names if name in claims})
+
+
+def asked(scopes: Iterable[str]) -> frozenset[str]:
+    """The claims that scopes mean."""
+    return frozenset(claim for scope in scopes for claim in SCOPES[scope])
+
+
+def released(identity: Identity, scopes: Iterable[str]) -> dict[str, str]:
+    """Exactly what a service with these scopes gets besides its `sub`, in reading order; what has no value is not sent."""
+    held, wanted = identity.claims(), asked(scopes)
+    return {name: held[name] for name in ORDER if name in wanted and name in held}
+
+
+def _name(text: str) -> bool:
+    return 1 <= len(text) <= 256 and not _CONTROL.search(text)
+
+
+def _optional_name(text: str) -> bool:
+    return text == "" or _name(text)
+
+
+def _birthdate(text: str) -> bool:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        return False
+    year, month, day = (int(part) for part in text.split("-"))
+    try:
+        date(year, month or 1, day or 1)
+    except ValueError:
+        return False
+    return year >= 1850 and bool(month or not day)
+
+
+def _after(birthdate: str, today: date) -> bool:
+    year, month, day = (int(part) for part in birthdate.split("-"))
+    return date(year, month or 1, day or 1) > today
+
+
+_RULES: Mapping[str, Callable[[str], bool]] = {
+    "given_name": _optional_name,
+    "family_name": _name,
+    "birthdate": _birthdate,
+    "gender": lambda text: text in ("male", "female", "unspecified"),
+    "birthplace": lambda text: text == "" or bool(_COMMUNE.fullmatch(text)),
+    "birthcountry": lambda text: bool(_COUNTRY.fullmatch(text)),
+    "email": lambda text: len(text) <= 254 and bool(_EMAIL.fullmatch(text)),
+    "preferred_username": _optional_name,
+}

@@ -1,0 +1,28 @@
+"""The State's document registry, simulated: an application of its own that follows docs/protocols/registry.md.
+
+It imports nothing of the rooms of Alicem. A real registry takes its place by answering the same two requests.
+"""
+
+from alicem.registry.app import RegistrySettings, app, serve
+from alicem.registry.records import (
+    CivilStatus,
+    Document,
+    HolderUnknown,
+    Person,
+    RegistryError,
+    add,
+    set_status,
+)
+
+__all__ = [
+    "CivilStatus",
+    "Document",
+    "HolderUnknown",
+    "Person",
+    "RegistryError",
+    "RegistrySettings",
+    "add",
+    "app",
+    "serve",
+    "set_status",
+]
