@@ -73,7 +73,9 @@ class Served:
     """An application on a port of its own, in a thread."""
 
     def __init__(self, make: Callable[[str], Starlette]) -> None:
-        config = uvicorn.Config(lambda: make(self.origin), factory=True, port=0, log_level="warning", ws="websockets-sansio")
+        config = uvicorn.Config(
+            lambda: make(self.origin), factory=True, port=0, log_level="warning", ws="websockets-sansio"
+        )
         self._socket = config.bind_socket()
         self.origin = f"http://localhost:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(config)
