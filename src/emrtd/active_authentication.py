@@ -21,6 +21,7 @@ from emrtd.errors import (
     SignatureWrong,
     UnsupportedAlgorithm,
 )
+from emrtd.files import DG15
 from emrtd.lds.dg15 import ActiveAuthenticationKey
 from emrtd.passive import AuthenticDocument, RawDocument
 from emrtd.pki.keys import EcKey, RsaKey
@@ -48,6 +49,8 @@ def verify(document: AuthenticDocument, raw: RawDocument) -> None:
     or answered wrongly. `raw` must be what `document` came from.
     """
     key = document.active_authentication_key
+    if key is None and DG15 in document.signed_groups:
+        raise ChipIsCopy("the chip hides the key that its State signed")
     if key is None:
         raise NoActiveAuthentication("the document has no active authentication key")
     if not raw.response:
@@ -75,11 +78,11 @@ def _verify_rsa(key: RsaKey, challenge: bytes, response: bytes) -> None:
     opened = pow(number, key.exponent, key.modulus)
     # ISO/IEC 9796-2 allows the signature min(s, n - s); the right one ends in xC
     candidates = (opened, key.modulus - opened)
-    if not any(_recovers(candidate.to_bytes(key.size, "big"), challenge) for candidate in candidates):
+    if not any(recovers(candidate.to_bytes(key.size, "big"), challenge) for candidate in candidates):
         raise ChipIsCopy("the chip's signature does not verify")
 
 
-def _recovers(message: bytes, challenge: bytes) -> bool:
+def recovers(message: bytes, challenge: bytes) -> bool:
     """True if `message` is header | M1 | hash(M1 | challenge) | trailer (9303-11 F, steps 12 to 18)."""
     digest, trailer_size = _trailer(message)
     if digest is None or message[0] & HEADER_BITS != 0b0100_0000 or not message[0] & PARTIAL_RECOVERY:

@@ -65,7 +65,9 @@ def birth_date(text: str, at: date) -> PartialDate:
     A person over a hundred years old is read a century too young; DG11 has all four digits.
     """
     month, day = _part(text[2:4]), _part(text[4:6])
-    if not text[:2].isdecimal():  # "<<"; 00 is a year here
+    if len(text) != 6:
+        raise Malformed("a birth date has six characters")
+    if text[:2] != "00" and _part(text[:2]) is None:  # 00 is a year here
         return partial(None, month, day)
     year = at.year - at.year % 100 + int(text[:2])
     first_possible = (year, 1 if month is None else month, 1 if day is None else day)

@@ -95,9 +95,7 @@ class TagLost(WireFailure):
     ``read`` holds the bytes read so far, by file identifier and offset, from which a new reading goes on.
     """
 
-    def __init__(
-        self, answers: tuple[bytes, ...] = (), read: Mapping[int, Mapping[int, bytes]] | None = None
-    ) -> None:
+    def __init__(self, answers: tuple[bytes, ...] = (), read: Mapping[int, Mapping[int, bytes]] | None = None) -> None:
         super().__init__(f"the chip left the field after {len(answers)} answers")
         self.answers = answers
         self.read = {} if read is None else read

@@ -186,5 +186,3 @@ def _compose_number(mrz: Mrz) -> tuple[str, str]:
 def _fill(text: str, width: int, field: str) -> str:
     _require(len(text) <= width and set(text) <= MRZ_ALPHABET, field)
     return text.ljust(width, "<")
-
-

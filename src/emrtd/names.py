@@ -49,25 +49,26 @@ def compose_names(primary: str, secondary: str, width: int) -> str:
     first, second = primary.replace(" ", "<"), secondary.replace(" ", "<")
     if not first or not set(first + second) <= LETTERS | {"<"}:
         raise MalformedMrz("names are letters A-Z and spaces, the primary identifier not empty", "name")
-    whole = f"{first}<<{second}" if second else first
+    whole = _joined(first, second)
     if len(whole) <= width:
         return whole.ljust(width, "<")
     if second and len(first) > width - 3:
         first = first[: width - 3].rstrip("<")  # room for the filler and one letter of the given name
-        whole = f"{first}<<{second}"
-    return _end_in_a_letter(whole, width)
+    while (cut := _joined(first, second)[:width])[-1] == "<" and max(map(len, first.split("<"))) > 1:
+        first = _shorter(first)
+    return cut.ljust(width, "<")
 
 
-def _end_in_a_letter(whole: str, width: int) -> str:
-    """Cut to `width`; where a filler would come last, shorten the part before it by the letters needed."""
-    cut = whole[:width]
-    if cut[-1] != "<":
-        return cut
-    kept, rest = cut.rstrip("<"), whole[width:].lstrip("<")
-    separator = "<" * (len(cut) - len(kept))
-    if not rest:
-        return cut
-    return (kept[:-1].rstrip("<") + separator + rest)[:width].ljust(width, rest[-1])
+def _joined(first: str, second: str) -> str:
+    return f"{first}<<{second}" if second else first
+
+
+def _shorter(identifier: str) -> str:
+    """Take the last letter off the longest part, so that the cut falls elsewhere."""
+    parts = identifier.split("<")
+    longest = max(range(len(parts)), key=lambda index: len(parts[index]))
+    parts[longest] = parts[longest][:-1]
+    return "<".join(parts)
 
 
 def parse_names(field: str) -> tuple[str, str]:

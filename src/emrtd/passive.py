@@ -78,7 +78,7 @@ _PROOF = object()
 class AuthenticDocument:
     """A document whose every value below was signed by a trusted State. Fields are None if not read.
 
-    ``warnings`` are names of what was lenient or not checked (no revocation list, SHA-1, ...).
+    ``signed_groups`` are the data groups the State signed, read or not; ``warnings`` are names of what was lenient or not checked (no revocation list, SHA-1, ...).
     """
 
     signer: Signer
@@ -89,6 +89,7 @@ class AuthenticDocument:
     dg11: Dg11 | None = field(repr=False)
     dg14: SecurityInfos | None = field(repr=False)
     active_authentication_key: ActiveAuthenticationKey | None
+    signed_groups: frozenset[int]
     warnings: tuple[str, ...]
     _proof: object = field(repr=False, compare=False)
 
@@ -154,13 +155,16 @@ def passive_authentication(raw: RawDocument, trust: TrustStore, *, at: datetime)
     SignerNotAllowed, DataGroupAltered, DataGroupNotSigned, AccessDowngraded; Malformed and its kind where
     the bytes cannot be read.
     """
+    if at.tzinfo is None:
+        raise Misuse("the moment of the check has a time zone")
     moment = at.astimezone(UTC)
     sod = parse_sod(raw.sod)
     certificate = _document_signer(sod, trust)
     _check_signer(certificate, sod, moment)
     authority, path_warnings = trust.check_path(certificate, moment)
     _check_hashes(sod, raw.groups)
-    return _document(raw, Signer(certificate, authority), moment, _algorithm_warnings(sod) + path_warnings)
+    warnings = _algorithm_warnings(sod) + path_warnings
+    return _document(raw, Signer(certificate, authority), frozenset(sod.hashes), moment, warnings)
 
 
 def _document_signer(sod: Sod, trust: TrustStore) -> Certificate:
@@ -224,7 +228,7 @@ def _algorithm_warnings(sod: Sod) -> tuple[str, ...]:
 
 
 def _document(
-    raw: RawDocument, signer: Signer, at: datetime, warnings: tuple[str, ...]
+    raw: RawDocument, signer: Signer, signed: frozenset[int], at: datetime, warnings: tuple[str, ...]
 ) -> AuthenticDocument:
     groups = raw.groups
     dg1 = parse_dg1(groups[1]) if 1 in groups else None
@@ -242,6 +246,7 @@ def _document(
         dg11=dg11,
         dg14=dg14,
         active_authentication_key=parse_dg15(groups[15]) if 15 in groups else None,
+        signed_groups=signed,
         warnings=warnings + (dg11.warnings if dg11 else ()) + (dg14.warnings if dg14 else ()),
         _proof=_PROOF,
     )

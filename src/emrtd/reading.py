@@ -33,6 +33,7 @@ from emrtd.files import (
     DG11,
     DG14,
     DG15,
+    NEVER_SELECTED,
     SOD,
     group_file,
     read_binary,
@@ -42,6 +43,7 @@ from emrtd.files import (
 )
 from emrtd.gathering import HEADER_MAX, Gathering
 from emrtd.keys import Access, Can
+from emrtd.lds.com import parse_com
 from emrtd.lds.security_infos import parse_security_infos
 from emrtd.passive import RawDocument
 from emrtd.rng import Rng
@@ -123,6 +125,8 @@ class _Reading:
     def plan(self, *, extended: bool) -> tuple[_Read, ...]:
         """The next batch: what is missing of every file, the portrait last; () when all is here."""
         size = self.size if extended else min(self.size, SHORT_READS[0])
+        if self.careful:
+            self._believe_com()
         pending = [item for item in self.files.values() if not item.done]
         steps = [step for item in pending[:-1] for step in self._read_file(item, size, extended)]
         if self.wants_challenge:
@@ -131,6 +135,19 @@ class _Reading:
         for item in pending[-1:]:
             steps += self._read_file(item, size, extended, last=True)
         return tuple(steps[:STEPS_MAX])
+
+    def _believe_com(self) -> None:
+        """Do not ask for files that EF.COM does not list, where asking in vain costs the channel.
+
+        EF.COM is not signed, but hiding a file gains nothing: the security object lists what was signed.
+        """
+        com = self.files[COM.file_id]
+        if com.done and not com.absent:
+            listed = {
+                group_file(number).file_id for number in parse_com(com.content()).groups if number not in NEVER_SELECTED
+            }
+            for file_id, item in self.files.items():
+                item.absent = item.absent or file_id not in listed | {COM.file_id, SOD.file_id}
 
     def _read_file(self, item: Gathering, size: int, extended: bool, *, last: bool = False) -> Iterable[_Read]:
         file_id = item.file.file_id
@@ -156,7 +173,8 @@ class _Reading:
             elif selected == step.file_id:
                 self._absorb_read(step, answer)
             if answer.plain and all(later.plain for later in answers[index:]):
-                return  # what follows only says that the channel is closed
+                self.careful = True  # what follows only says that the channel is closed: guess no more
+                return
 
     def _absorb_challenge(self, answer: Answer) -> None:
         if answer.status == OK and answer.data:
@@ -196,14 +214,12 @@ class _Reading:
             item.end = _nearer(item.end, step.offset)
 
     def _absorb_refusal(self, item: Gathering, step: _Read, answer: Answer) -> None:
-        """Step down the ladder; a first refusal before the length is known only asks for care."""
+        """A file the chip does not let read, or a size it does not take: step down the ladder."""
         item.refusals += 1
         if answer.status in NO_FILE:
             item.absent = not answer.plain or item.refusals >= REFUSALS_MAX
         elif answer.status >> 8 == CORRECT_LENGTH and answer.status & 0xFF:
             self.size = max(SMALLEST_READ, min(self.size, answer.status & 0xFF))
-        elif not self.careful and step.length < SHORT_READS[0]:
-            self.careful = True
         else:
             lower = [size for size in SHORT_READS if size < min(step.length, self.size)]
             if not lower:

@@ -124,9 +124,7 @@ def make_signer(
     return DocumentSigner(_signed(builder, authority.key, authority.pss), key, pss)
 
 
-def make_revocation_list(
-    authority: Authority, serials: Iterable[int], *, at: datetime, days: int = 90
-) -> bytes:
+def make_revocation_list(authority: Authority, serials: Iterable[int], *, at: datetime, days: int = 90) -> bytes:
     """A DER list that revokes `serials` from `at` on."""
     issuer = x509.load_der_x509_certificate(authority.certificate)
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)

@@ -147,7 +147,5 @@ def _authentication_info(digest: str) -> SecurityInfo:
     """ActiveAuthenticationInfo, version 1 (9303-11 9.2.5)."""
     for oid, name in PLAIN_ECDSA_HASHES.items():
         if name == digest:
-            return SecurityInfo(
-                ACTIVE_AUTHENTICATION, core.Integer(1).dump(), core.ObjectIdentifier(oid).dump()
-            )
+            return SecurityInfo(ACTIVE_AUTHENTICATION, core.Integer(1).dump(), core.ObjectIdentifier(oid).dump())
     raise Misuse(f"no ECDSA active authentication with {digest}")

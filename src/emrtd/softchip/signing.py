@@ -23,8 +23,7 @@ from emrtd.rng import Rng
 def compose_sod(groups: Mapping[int, bytes], signer: DocumentSigner, *, digest: str, at: datetime) -> bytes:
     """EF.SOD over `groups`, hashed with `digest`, signed with SHA-256 at the moment `at`."""
     hashes = [
-        {"number": number, "value": hashlib.new(digest, content).digest()}
-        for number, content in sorted(groups.items())
+        {"number": number, "value": hashlib.new(digest, content).digest()} for number, content in sorted(groups.items())
     ]
     algorithm = {"algorithm": digest}
     content = LdsSecurityObject({"version": 0, "hash_algorithm": algorithm, "hashes": hashes}).dump()
@@ -92,15 +91,18 @@ def _answer_ecdsa(key: ec.EllipticCurvePrivateKey, challenge: bytes, digest: str
 
 
 def _answer_rsa(key: rsa.RSAPrivateKey, challenge: bytes, rng: Rng, digest: str) -> bytes:
-    """ISO/IEC 9796-2 scheme 1, partial recovery: 6A | M1 | hash(M1 | challenge) | trailer."""
     size = key.key_size // 8
-    trailer = _trailer(digest)
-    room = size - 1 - HASHES[digest].digest_size - len(trailer)
-    recoverable = rng(room)
-    hashed = hashlib.new(digest, recoverable + challenge).digest()
-    message = int.from_bytes(b"\x6a" + recoverable + hashed + trailer, "big")
     numbers = key.private_numbers()
+    message = int.from_bytes(representative(size, challenge, rng, digest=digest), "big")
     return pow(message, numbers.d, numbers.public_numbers.n).to_bytes(size, "big")
+
+
+def representative(size: int, challenge: bytes, rng: Rng, *, digest: str) -> bytes:
+    """ISO/IEC 9796-2 scheme 1, partial recovery: 6A | M1 | hash(M1 | challenge) | trailer (9303-11 F)."""
+    trailer = _trailer(digest)
+    recoverable = rng(size - 1 - HASHES[digest].digest_size - len(trailer))
+    hashed = hashlib.new(digest, recoverable + challenge).digest()
+    return b"\x6a" + recoverable + hashed + trailer
 
 
 def _trailer(digest: str) -> bytes:
