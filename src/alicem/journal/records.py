@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, String, Table, insert, select
 
 from alicem.store import metadata
 
@@ -21,7 +21,7 @@ journal = Table(
     Column("number", Integer, primary_key=True),
     Column("at", Integer, nullable=False, comment="Unix time"),
     Column("event", String(40), nullable=False),
-    Column("account", Integer, comment="account number; absent for sign-ins and refusals"),
+    Column("account", BigInteger, comment="account number; absent for sign-ins and refusals"),
     Column("salt", LargeBinary, comment="16 random bytes; gone once erased"),
     Column("content", LargeBinary, comment="JSON; gone once erased"),
     Column("digest", LargeBinary, nullable=False),
@@ -92,3 +92,9 @@ def all_segments(connection: Connection) -> list[Any]:
 
 def add_segment(connection: Connection, **values: Any) -> None:
     connection.execute(insert(segments).values(**values))
+
+
+def last_sealed(connection: Connection) -> int:
+    """The number of the last row under a seal, 0 for none."""
+    segment = last_segment(connection)
+    return 0 if segment is None else int(segment.last)

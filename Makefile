@@ -1,0 +1,38 @@
+# Everything a newcomer types. Each target installs what it needs; the second time is quick.
+.DEFAULT_GOAL := help
+.PHONY: help setup models demo demo-headless test lint format bench clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
+
+setup: ## make .venv; the program is then .venv/bin/alicem
+	@tools/setup run
+
+models: setup ## fetch and convert the face networks (about 130 MB, once)
+	@.venv/bin/alicem face models build
+
+demo: models ## enrol and sign in, in a browser; prints one address
+	@.venv/bin/alicem demo
+
+demo-headless: models ## the same journey without a browser, in under a minute
+	@.venv/bin/alicem demo --headless
+
+test: ## every test
+	@tools/setup test
+	@.venv/bin/alicem face models build
+	@.venv/bin/python -m pytest
+
+lint: ## ruff, mypy, import rules
+	@tools/setup test
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+format: ## lay the code out
+	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+bench: ## speed, each figure beside a peer where there is one
+	@tools/setup test
+	@.venv/bin/alicem face models build
+	@.venv/bin/python -m bench
+
+clean: ## remove what was made here (not the cache of networks)
+	rm -rf .venv build src/alicem/web/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis

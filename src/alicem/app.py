@@ -1,0 +1,130 @@
+"""Wiring: the provider's parts, made once and handed to each other. Only this file knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from alicem import journal, provider, reasons
+from alicem.accounts import endpoints as accounts_endpoints
+from alicem.accounts import records as accounts_records
+from alicem.accounts.instruction import Instructions
+from alicem.credential import Offers
+from alicem.credential import endpoints as credential_endpoints
+from alicem.enrolment import endpoints as enrolment_endpoints
+from alicem.enrolment import receipts
+from alicem.enrolment.endpoints import Sessions
+from alicem.enrolment.pool import Pool
+from alicem.enrolment.registry_client import RegistryClient
+from alicem.enrolment.steps import Enrolment
+from alicem.face import models
+from alicem.keys import KeyRing, KeysError, open_ring
+from alicem.settings import Settings, secret
+from alicem.store import Store, upgrade
+from alicem.web import site
+from alicem.web.headers import SecurityHeaders, for_demo
+from alicem.web.pages import Pages
+from alicem.web.static_files import static_routes
+
+_SWEEP_SECONDS = 60.0
+_SEAL_SECONDS = 1.0
+_log = structlog.get_logger("alicem")
+
+
+@dataclass
+class Parts:
+    """Everything that lives as long as the process."""
+
+    settings: Settings
+    store: Store
+    ring: KeyRing
+    registry: RegistryClient
+    pool: Pool
+    sessions: Sessions
+    app: Starlette
+
+
+def master_key(settings: Settings) -> bytes:
+    """32 bytes from the master key's file or `ALICEM_MASTER_KEY`. Raises `KeysError`, `SettingsError`."""
+    try:
+        return base64.b64decode(secret(settings.keys.master_key_file, "ALICEM_MASTER_KEY"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise KeysError("the master key is not base64") from error
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(settings: Settings) -> Parts:
+    """Make every part. Raises `KeysError`, `SettingsError`, `models.ModelsMissingError`."""
+    ring = open_ring(settings.keys.file, master_key(settings))
+    store = Store(settings.database.url)
+    upgrade(store.engine)
+    rng, origin = secrets.token_bytes, settings.service.origin
+    pages = Pages(demo_origin=settings.service.demo_origin, support_url=settings.service.support_url)
+    offers, registry, pool = (
+        Offers(now, rng),
+        RegistryClient(settings.registry),
+        Pool(settings.limits.session_processes),
+    )
+    sessions = Sessions(Enrolment(settings, store, ring, offers, pool, registry, now, rng))
+    instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))
+    clients = provider.load(settings.service.clients)
+    routes = [
+        *static_routes(),
+        *site.routes(pages, settings, reasons.load()),
+        *credential_endpoints.routes(credential_endpoints.Credentials(settings, store, ring, offers, now, rng)),
+        *accounts_endpoints.routes(accounts_endpoints.Accounts(settings, store, instructions, pages, now, rng)),
+        *enrolment_endpoints.routes(sessions),
+        *provider.routes(provider.Provider(settings, store, ring, clients, now, rng, pages)),
+    ]
+    headers = Middleware(SecurityHeaders, origin=origin, sources=for_demo(settings.service.demo_origin))
+    parts = Parts(settings, store, ring, registry, pool, sessions, Starlette(routes=routes, middleware=[headers]))
+    parts.app.router.lifespan_context = lambda _app: _life(parts)
+    return parts
+
+
+@contextlib.asynccontextmanager
+async def _life(parts: Parts) -> AsyncIterator[None]:
+    """Warm a session process, run the recurring jobs, and leave nothing behind at the end."""
+    if "enrolment" in parts.settings.service.roles and models.ready():
+        parts.pool.warm()
+    jobs = [asyncio.create_task(_seal_for_ever(parts)), asyncio.create_task(_sweep_for_ever(parts))]
+    try:
+        yield
+    finally:
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await parts.sessions.close()
+        await parts.pool.close()
+        await parts.registry.close()
+        key = parts.ring.signing("journal")
+        await parts.store.write(lambda c: journal.seal(c, key, now()))
+        parts.store.close()
+
+
+async def _seal_for_ever(parts: Parts) -> None:
+    key = parts.ring.signing("journal")
+    while True:
+        await asyncio.sleep(_SEAL_SECONDS)
+        await parts.store.write(lambda c: journal.seal(c, key, now()))
+
+
+async def _sweep_for_ever(parts: Parts) -> None:
+    days = parts.settings.retention.face_refusal_days
+    while True:
+        await parts.store.write(lambda c: accounts_records.expire(c, now(), days))
+        await parts.store.write(lambda c: provider.expire(c, now()))
+        await asyncio.sleep(_SWEEP_SECONDS)

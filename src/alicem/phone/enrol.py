@@ -1,0 +1,309 @@
+"""Enrolling from the Python phone: the seven steps of docs/protocols/enrolment.md, with a chip and a camera given from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import websockets
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from alicem import jose
+from alicem.enrolment.seal import Seal
+from alicem.jose import b64, unb64
+from alicem.phone.code import is_trivial, pin_key
+from alicem.phone.instruct import Device
+from alicem.phone.state import seal_vault
+from alicem.phone.trust import anchor_of, verified
+from alicem.reasons import Refused
+from emrtd.errors import TagLost
+from emrtd.exchange import Batch, Command, Transmit, run_batch
+from emrtd.reading import FIRST_CONTACT
+
+SUBPROTOCOL = "alicem.enrolment.v1"
+FRAME_SECONDS = 0.1
+_RECONNECTIONS = 5
+Message = dict[str, Any]
+
+
+class Camera(Protocol):
+    """Someone in front of a camera. Times are milliseconds of one steady clock."""
+
+    def perform(self, action: str | None, at_ms: float) -> None: ...
+
+    def frame(self, at_ms: float) -> bytes: ...
+
+
+@dataclass
+class Holder:
+    """The person with the phone and what they have at hand. `lay_document`: puts the chip on the phone, again after a loss."""
+
+    email: str
+    code: str
+    kind: str
+    number: str
+    birth_date: str
+    expiry_date: str
+    lay_document: Callable[[], Transmit]
+    camera: Camera
+    read_letter: Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What an enrolment leaves: the signed receipt, the suspension code to write down, a demo server's measurements."""
+
+    receipt: Message
+    suspension_code: str
+    measurements: Message = field(repr=False)
+
+
+class RefusedAt(Refused):
+    """A final refusal, with the step it came at and a demo server's measurements."""
+
+    def __init__(self, name: str, step: str, message: Message) -> None:
+        super().__init__(name, tries_left=message.get("tries_left"))
+        self.step = step
+        self.measurements: Message = message.get("measurements", {})
+
+
+class Enrolment:
+    """One enrolment. `observe(name, message)` is told of every message, for displays and transcripts."""
+
+    def __init__(
+        self, device: Device, holder: Holder, observe: Callable[[str, Message], None] = lambda *_: None
+    ) -> None:
+        self._device, self._holder, self._observe = device, holder, observe
+        self._seal_key = ec.generate_private_key(ec.SECP256R1())
+        self._seal: Seal | None = None
+        self._session: Message = {}
+        self._socket: websockets.ClientConnection | None = None
+        self._sent = 0
+        self._step = "choose"
+        self._email_sent = False
+        self._transmit: Transmit | None = None
+        self._film: asyncio.Task[None] | None = None
+        self._reply_key = ec.generate_private_key(ec.SECP256R1())
+        self._suspension_code = ""
+        self._measurements: Message = {}
+        self._credential = ""
+        self._share = b""
+
+    async def run(self) -> Enrolled:
+        """Raises `RefusedAt`, or `Refused` (`session_expired`, `rate_limited`) when the session cannot be had."""
+        answer = await self._device.http.post("/enrolment", json={})
+        if answer.status_code != 201:
+            raise Refused("rate_limited")
+        self._session = answer.json()
+        for _ in range(_RECONNECTIONS):
+            try:
+                return await self._converse()
+            except websockets.ConnectionClosed as closed:
+                if closed.rcvd is not None and closed.rcvd.code >= 4000:
+                    raise Refused("session_expired") from closed
+            except websockets.InvalidStatus as gone:
+                raise Refused("session_expired") from gone
+            finally:
+                self._stop_film()
+        raise Refused("session_expired")
+
+    async def _converse(self) -> Enrolled:
+        async with websockets.connect(
+            self._address(), subprotocols=[websockets.Subprotocol(SUBPROTOCOL)], proxy=None
+        ) as socket:
+            self._socket = socket
+            async for text in socket:
+                message = json.loads(text)
+                self._observe("server", message)
+                receipt = await self._handle(message)
+                if receipt is not None:
+                    return receipt
+        raise websockets.ConnectionClosedError(None, None)
+
+    def _address(self) -> str:
+        parts = urlsplit(self._device.phone.origin)
+        return str(urlunsplit(("wss" if parts.scheme == "https" else "ws", parts.netloc, self._session["url"], "", "")))
+
+    async def _handle(self, message: Message) -> Enrolled | None:
+        kind = message["type"]
+        if kind == "step":
+            self._measurements = message.get("measurements", self._measurements)
+            await self._on_step(message)
+        elif kind == "chip_batch":
+            await self._on_batch(message)
+        elif kind == "action":
+            action = message["action"]
+            self._holder.camera.perform(None if action == "none" else action, _now_ms())
+        elif kind == "refused":
+            self._stop_film()
+            if message["final"]:
+                raise RefusedAt(message["reason"], self._step, message)
+        elif kind == "receipt":
+            return await self._on_receipt(message["receipt"])
+        return None
+
+    async def _on_step(self, message: Message) -> None:
+        if "challenge" in message and message["step"] != 6:
+            await self._prove("resume" if message["resume"] else "choose", message)
+        if message.get("resume"):
+            return
+        self._step = message["name"]
+        handlers = {
+            "contact": self._on_contact,
+            "document": self._on_document,
+            "chip": self._on_chip,
+            "face": self._on_face,
+            "code": self._on_code,
+            "confirmation": self._on_confirmation,
+        }
+        if self._step in handlers:
+            await handlers[self._step](message)
+
+    async def _prove(self, purpose: str, message: Message) -> None:
+        """enrolment.md, *The device key signs the session*."""
+        device_key = self._device.phone.device_key
+        payload = {
+            "aud": self._device.phone.origin,
+            "session": self._session["session"],
+            "challenge": message["challenge"],
+            "iat": int(self._device.clock().timestamp()),
+            "purpose": purpose,
+            "seal_key": jose.public_jwk(self._seal_key.public_key()),
+        }
+        if purpose == "choose":
+            payload |= {"path": "face", "terms_version": message["terms_version"]}
+        proof = jose.sign(device_key, "alicem-enrolment+jwt", payload, jwk=jose.public_jwk(device_key.public_key()))
+        members = {"path": "face", "language": self._device.phone.language, "key_kind": "software"}
+        await self._send(purpose, proof=proof, **(members if purpose == "choose" else {}))
+
+    async def _on_contact(self, message: Message) -> None:
+        if self._seal is None:
+            process = jose.public_key(message["seal_key"])
+            self._seal = Seal(self._seal_key, process, self._session["session"])
+        if message["email_sent"]:
+            await self._send("contact", code=await self._holder.read_letter())
+        else:
+            await self._send("contact", email=self._holder.email)
+
+    async def _on_document(self, _message: Message) -> None:
+        holder = self._holder
+        lines = {
+            "kind": holder.kind,
+            "number": holder.number,
+            "birth_date": holder.birth_date,
+            "expiry_date": holder.expiry_date,
+        }
+        await self._send_sealed("mrz", json.dumps(lines).encode())
+
+    async def _on_chip(self, _message: Message) -> None:
+        self._transmit = self._holder.lay_document()
+        answers = await asyncio.to_thread(run_batch, FIRST_CONTACT, self._transmit)
+        await self._send_sealed("chip_found", _answers(answers))
+
+    async def _on_batch(self, message: Message) -> None:
+        commands = tuple(
+            Command(unb64(one["apdu"]), tuple(int(status, 16) for status in one["allowed"]))
+            for one in message["commands"]
+        )
+        assert self._transmit is not None  # noqa: S101 - a batch comes after `chip_found`
+        try:
+            answers = await asyncio.to_thread(run_batch, Batch(commands), self._transmit)
+        except TagLost as lost:
+            await self._send_sealed("chip_lost", _answers(lost.answers))
+        else:
+            await self._send_sealed("chip_answers", _answers(answers))
+
+    async def _on_face(self, message: Message) -> None:
+        await self._send("consent", biometrics=True, consent_version=message["consent_version"])
+        self._stop_film()
+        self._film = asyncio.create_task(self._send_frames())
+
+    async def _send_frames(self) -> None:
+        """About ten frames a second, as a camera gives them."""
+        following = time.monotonic()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                at = _now_ms()
+                jpeg = await asyncio.to_thread(self._holder.camera.frame, at)
+                await self._send_sealed("frame", int(at).to_bytes(8, "big") + jpeg)
+                following = max(following + FRAME_SECONDS, time.monotonic())
+                await asyncio.sleep(following - time.monotonic())
+
+    def _stop_film(self) -> None:
+        if self._film is not None:
+            self._film.cancel()
+            self._film = None
+
+    async def _on_code(self, message: Message) -> None:
+        self._stop_film()
+        holder, phone = self._holder, self._device.phone
+        if is_trivial(holder.code, holder.birth_date):
+            raise Refused("code_trivial")
+        self._suspension_code = message["suspension_code"]
+        pin = await asyncio.to_thread(pin_key, holder.code, phone.salt)
+        inner = {
+            "aud": phone.origin,
+            "session": self._session["session"],
+            "challenge": message["challenge"],
+            "reply_key": jose.public_jwk(self._reply_key.public_key()),
+            "iat": int(self._device.clock().timestamp()),
+        }
+        statement = jose.sign(pin, "alicem-pin+jwt", inner, jwk=jose.public_jwk(pin.public_key()))
+        await self._send("code", registration=jose.sign(phone.device_key, "alicem-registration+jwt", statement))
+
+    async def _on_confirmation(self, message: Message) -> None:
+        """The credential, over OpenID4VCI 1.0."""
+        device = self._device
+        self._share = jose.decrypt(message["share"], self._reply_key)
+        (grant, offered), *_ = message["credential_offer"]["grants"].items()
+        form = {"grant_type": grant, "pre-authorized_code": offered["pre-authorized_code"]}
+        token = (await device.http.post("/credential/token", data=form)).raise_for_status().json()["access_token"]
+        nonce = (await device.http.post("/credential/nonce")).raise_for_status().json()["c_nonce"]
+        proof = jose.sign(
+            device.phone.device_key,
+            "openid4vci-proof+jwt",
+            {"aud": device.phone.origin, "iat": int(device.clock().timestamp()), "nonce": nonce},
+            jwk=jose.public_jwk(device.phone.device_key.public_key()),
+        )
+        asked = {"credential_configuration_id": "identity", "proofs": {"jwt": [proof]}}
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await device.http.post("/credential/credential", json=asked, headers=headers)
+        self._credential = answer.raise_for_status().json()["credentials"][0]["credential"]
+
+    async def _on_receipt(self, receipt: str) -> Enrolled:
+        """Pin the authority, seal the vault, activate by a first right code."""
+        device, holder = self._device, self._holder
+        anchor = anchor_of(receipt, "alicem-receipt+jwt")
+        payload, _leaf = verified(receipt, "alicem-receipt+jwt", anchor, device.clock())
+        device.phone = replace(device.phone, anchor=anchor)
+        device.storage.save(device.phone)
+        access = {"number": holder.number, "birth_date": holder.birth_date, "expiry_date": holder.expiry_date}
+        content = {"credential": self._credential, "access_key": access, "receipt": receipt, "history": []}
+        device.storage.save_vault(seal_vault(device.phone, self._share, content, device.rng))
+        await device.instruct(holder.code, "activate", receipt.encode())
+        return Enrolled(payload, self._suspension_code, self._measurements)
+
+    async def _send(self, kind: str, **members: Any) -> None:
+        assert self._socket is not None  # noqa: S101 - only within `_converse`
+        self._sent += 1
+        message = {"v": 1, "type": kind, "id": self._sent, **members}
+        self._observe("phone", message)
+        await self._socket.send(json.dumps(message))
+
+    async def _send_sealed(self, kind: str, plain: bytes) -> None:
+        assert self._seal is not None  # noqa: S101 - made at step 2
+        await self._send(kind, sealed=self._seal.seal(kind, self._sent + 1, plain))
+
+
+def _answers(answers: tuple[bytes, ...]) -> bytes:
+    return json.dumps({"answers": [b64(one) for one in answers]}).encode()
+
+
+def _now_ms() -> float:
+    return time.monotonic() * 1000
