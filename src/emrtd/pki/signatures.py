@@ -134,7 +134,7 @@ def verify_ecdsa(key: EcKey, digest: str, signature: bytes, message: bytes) -> N
     """Verify a DER ECDSA signature, on any curve of the table. Raises SignatureWrong, MalformedCertificate."""
     native = NATIVE_CURVES.get(key.curve.name)
     if native is None:
-        _verify_in_integers(key, digest, signature, message)
+        verify_in_integers(key, digest, signature, message)
         return
     try:
         public = ec.EllipticCurvePublicNumbers(key.x, key.y, native).public_key()
@@ -145,7 +145,7 @@ def verify_ecdsa(key: EcKey, digest: str, signature: bytes, message: bytes) -> N
         raise UnsupportedAlgorithm(f"key {key}: {error}") from error
 
 
-def _verify_in_integers(key: EcKey, digest: str, signature: bytes, message: bytes) -> None:
+def verify_in_integers(key: EcKey, digest: str, signature: bytes, message: bytes) -> None:
     """ECDSA of FIPS 186-4 6.4 for the curves `cryptography` does not have."""
     try:
         r, s = utils.decode_dss_signature(signature)

@@ -48,7 +48,7 @@ class Holder:
     def sign(self, message: bytes) -> bytes:
         """Sign with SHA-256 and `scheme`."""
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
-            return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
+            return self.key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
         return self.key.sign(message, self.padding, hashes.SHA256())
 
     @property
@@ -134,7 +134,10 @@ def make_revocation_list(authority: Authority, serials: Iterable[int], *, at: da
     for serial in serials:
         revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
         builder = builder.add_revoked_certificate(revoked)
-    signed = builder.sign(authority.key, hashes.SHA256(), rsa_padding=_padding(authority.key, authority.pss))
+    key = authority.key
+    signed = builder.sign(
+        key, hashes.SHA256(), rsa_padding=_padding(key, authority.pss), ecdsa_deterministic=_deterministic(key)
+    )
     return signed.public_bytes(serialization.Encoding.DER)
 
 
@@ -170,8 +173,15 @@ def _padding(key: PrivateKey, pss: bool) -> padding.PSS | padding.PKCS1v15 | Non
     return padding.PSS(padding.MGF1(hashes.SHA256()), PSS_SALT) if pss else padding.PKCS1v15()
 
 
+def _deterministic(key: PrivateKey) -> bool | None:
+    """RFC 6979 for ECDSA, so that a specimen is the same each time it is made; not applicable to RSA."""
+    return True if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+
 def _signed(builder: x509.CertificateBuilder, key: PrivateKey, pss: bool) -> bytes:
-    certificate = builder.sign(key, hashes.SHA256(), rsa_padding=_padding(key, pss))
+    certificate = builder.sign(
+        key, hashes.SHA256(), rsa_padding=_padding(key, pss), ecdsa_deterministic=_deterministic(key)
+    )
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
