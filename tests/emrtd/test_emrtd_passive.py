@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
 from emrtd_specimens import DESCRIPTION, JP2, JPEG, MADE, NOW, State, make_document, make_state, read
 
-from emrtd import active_authentication
+from emrtd import active_authentication, tlv
 from emrtd.dates import PartialDate
 from emrtd.errors import (
     AccessDowngraded,
@@ -295,6 +300,30 @@ def test_security_object_altered_at_each_byte(raw: RawDocument, state: State) ->
         accepted += 1
         assert document.mrz.primary == "LEFEVRE DOEUIL"
     assert accepted < 40  # version numbers, digest lists, the name of the signer in its SignerInfo
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl program")
+@pytest.mark.parametrize(("authority", "signer", "pss"), KINDS)
+def test_openssl_accepts_our_security_objects(authority: str, signer: str, pss: bool, tmp_path: Path) -> None:
+    state = make_state(authority, signer, pss)
+    (tmp_path / "sod").write_bytes(tlv.expect(make_document(state=state).files[0x011D], 0x77).value)
+    root = x509.load_der_x509_certificate(state.authority.certificate).public_bytes(Encoding.PEM)
+    (tmp_path / "root").write_bytes(root)
+    options = [
+        "-purpose",
+        "any",
+        "-no_check_time",
+        "-inform",
+        "DER",
+        "-in",
+        "sod",
+        "-CAfile",
+        "root",
+        "-out",
+        "content",
+    ]
+    subprocess.run(["openssl", "cms", "-verify", *options], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "content").read_bytes().startswith(b"\x30")
 
 
 def test_hashes_of_the_security_object(raw: RawDocument) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from asn1crypto import keys as asn1_keys
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from emrtd_specimens import MADE, NOW, State, make_state
@@ -20,7 +21,7 @@ from emrtd.pki.certificate import load_certificate
 from emrtd.pki.keys import EcKey, load_public_key
 from emrtd.pki.revocation import load_revocation_list
 from emrtd.pki.signatures import NATIVE_CURVES, Scheme
-from emrtd.pki.specimen import make_authority, make_key, make_revocation_list, make_signer
+from emrtd.pki.specimen import DocumentSigner, make_authority, make_key, make_revocation_list, make_signer
 from emrtd.pki.trust import TrustStore
 from emrtd.rng import seeded
 
@@ -155,8 +156,6 @@ def test_certificate_values(state: State) -> None:
 
 
 def _bits(der: bytes) -> bytes:
-    from cryptography import x509  # noqa: PLC0415
-
     public = x509.load_der_x509_certificate(der).public_key()
     return public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)  # type: ignore[union-attr]
 
@@ -184,6 +183,28 @@ def test_one_bad_certificate_never_loses_a_list(state: State) -> None:
     trust = TrustStore.of([b"junk", state.authority.certificate, b""], [b"junk"])
     assert len(trust.authorities) == 1
     assert len(trust.unusable) == 3
+
+
+def test_trust_from_pem(state: State) -> None:
+    other = make_state("secp521r1", "secp384r1").authority
+    pem = b"".join(
+        x509.load_der_x509_certificate(authority.certificate).public_bytes(serialization.Encoding.PEM)
+        for authority in (state.authority, other)
+    )
+    assert (
+        TrustStore.of([pem]).authorities == TrustStore.of([state.authority.certificate, other.certificate]).authorities
+    )
+    assert len(TrustStore.of([pem[:200]]).unusable) == 1
+
+
+def test_specimen_holders_are_handed_over(state: State) -> None:
+    for holder in (state.signer, make_state("rsa-2048", "rsa-2048").signer):
+        again = DocumentSigner.from_pem(holder.to_pem())
+        assert again.certificate == holder.certificate
+        assert again.key.private_numbers() == holder.key.private_numbers()
+    for flaw in (b"", state.signer.to_pem()[:300], b"-----BEGIN PRIVATE KEY-----"):
+        with pytest.raises(MalformedCertificate):
+            DocumentSigner.from_pem(flaw)
 
 
 def test_revocation_list(state: State) -> None:

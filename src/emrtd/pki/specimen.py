@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from emrtd import tlv
-from emrtd.errors import Misuse
+from emrtd.errors import MalformedCertificate, Misuse
 from emrtd.pki import curves
 from emrtd.pki.certificate import DOCUMENT_TYPES, PRIVATE_KEY_USAGE
 from emrtd.pki.signatures import NATIVE_CURVES, Scheme
@@ -34,6 +35,24 @@ class Holder:
     certificate: bytes = field(repr=False)
     key: PrivateKey = field(repr=False)
     pss: bool = False
+
+    def to_pem(self) -> bytes:
+        """Certificate and unencrypted private key, to hand a specimen to another process."""
+        pem = serialization.Encoding.PEM
+        plain = self.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return x509.load_der_x509_certificate(self.certificate).public_bytes(pem) + plain
+
+    @classmethod
+    def from_pem(cls, data: bytes, *, pss: bool = False) -> Self:
+        """Raises MalformedCertificate."""
+        try:
+            certificate = x509.load_pem_x509_certificate(data)
+            key = serialization.load_pem_private_key(data[data.index(b"-----BEGIN PRIVATE") :], None)
+        except ValueError as error:
+            raise MalformedCertificate(f"no certificate with its key: {error}") from error
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise MalformedCertificate("a key neither RSA nor of an elliptic curve")
+        return cls(certificate.public_bytes(serialization.Encoding.DER), key, pss)
 
     @property
     def serial(self) -> int:

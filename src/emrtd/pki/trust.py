@@ -6,9 +6,11 @@ What cannot be read is left out and told; one bad certificate never loses a list
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from asn1crypto import pem
 
 from emrtd.errors import (
     AuthorityExpired,
@@ -35,10 +37,10 @@ class TrustStore:
 
     @classmethod
     def of(cls, certificates: Iterable[bytes], revocation_lists: Iterable[bytes] = ()) -> TrustStore:
-        """From DER certificates and lists; each list is verified with a trusted authority's key."""
+        """From certificates and lists, DER or PEM (one or many a file); each list is verified with a trusted authority's key."""
         unusable: list[str] = []
         authorities: list[Certificate] = []
-        for der in certificates:
+        for der in _ders(certificates):
             try:
                 authorities.append(load_certificate(der))
             except Malformed as error:
@@ -46,7 +48,7 @@ class TrustStore:
         by_key_id, by_subject = _index(authorities)
         store = cls(tuple(authorities), (), (), by_key_id, by_subject)
         revocations: list[tuple[Certificate, RevocationList]] = []
-        for der in revocation_lists:
+        for der in _ders(revocation_lists):
             try:
                 revocations.append(store._own(load_revocation_list(der)))
             except (Malformed, SignatureWrong, NotSignedByTrustedAuthority) as error:
@@ -102,6 +104,18 @@ class TrustStore:
         newest = max(lists, key=lambda found: found.this_update)
         stale = newest.next_update is not None and newest.next_update < at
         return ("revocation_list_stale",) if stale else ()
+
+
+def _ders(files: Iterable[bytes]) -> Iterator[bytes]:
+    """The DER objects of files that hold one in DER or several in PEM."""
+    for content in files:
+        if not pem.detect(content):
+            yield content
+            continue
+        try:
+            yield from [der for _, _, der in pem.unarmor(content, multiple=True)]
+        except ValueError:
+            yield content  # not readable, and counted as such
 
 
 def _index(

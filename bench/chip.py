@@ -1,0 +1,176 @@
+"""Reading a chip and checking a document: time, round trips, and a peer in the same run.
+
+`rows()` gives (name, value, unit, note) for the common table; run as a script it prints them. The document
+is of French size: security object about 2 kB, portrait 18 kB. Times are processor time of this process,
+the median of several runs, so that a busy machine changes them little.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from emrtd import active_authentication, tlv
+from emrtd.dates import PartialDate
+from emrtd.exchange import Traffic, run
+from emrtd.passive import RawDocument, passive_authentication
+from emrtd.pki.specimen import make_authority, make_revocation_list, make_signer
+from emrtd.pki.trust import TrustStore
+from emrtd.reading import read_document
+from emrtd.rng import seeded
+from emrtd.softchip import ChipDocument, Description, SoftChip, personalise
+
+Row = tuple[str, float, str, str]
+MADE = datetime(2025, 1, 1, tzinfo=UTC)
+NOW = MADE + timedelta(days=300)
+RUNS = 20
+PORTRAIT = b"\xff\xd8\xff\xe0" + seeded(b"portrait")(18_000)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A signed document and the trust that accepts it."""
+
+    document: ChipDocument
+    trust: TrustStore
+    authority: bytes
+
+
+def make_case(authority_kind: str, signer_kind: str, authentication: str) -> Case:
+    rng = seeded(f"{authority_kind} {signer_kind}".encode())
+    authority = make_authority("UT", at=MADE - timedelta(days=90), rng=rng, kind=authority_kind)
+    signer = make_signer(authority, at=MADE - timedelta(days=1), rng=rng, kind=signer_kind)
+    description = Description(
+        surname="Lefèvre",
+        given_names="Zoë",
+        number="24AA12345",
+        birth_date=PartialDate(1990, 5, 17),
+        sex="F",
+        nationality="FRA",
+        issuer="FRA",
+        expires=date(2034, 2, 28),
+        portrait=PORTRAIT,
+        active_authentication=authentication,
+    )
+    document = personalise(description, signer, rng=rng, at=MADE)
+    revocations = make_revocation_list(authority, [], at=NOW)
+    return Case(document, TrustStore.of([authority.certificate], [revocations]), authority.certificate)
+
+
+@dataclass
+class Meter:
+    """A chip that knows how much processor time was its own."""
+
+    chip: SoftChip
+    spent: float = 0.0
+
+    def __call__(self, apdu: bytes) -> bytes:
+        start = time.process_time()
+        answer = self.chip.transmit(apdu)
+        self.spent += time.process_time() - start
+        return answer
+
+
+def read(case: Case, *, extended: bool) -> tuple[RawDocument, float, Traffic]:
+    """One reading: the document, the terminal's milliseconds, the traffic."""
+    chip, traffic = Meter(SoftChip(case.document, seeded(b"silicon"))), Traffic()
+    protocol = read_document(case.document.access, card_access_answers=(), rng=seeded(b"terminal"), extended=extended)
+    start = time.process_time()
+    raw = run(protocol, chip, traffic)
+    return raw, 1000 * (time.process_time() - start - chip.spent), traffic
+
+
+def median_ms(action: Callable[[], object], runs: int = RUNS) -> float:
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        action()
+        times.append(1000 * (time.process_time() - start))
+    return statistics.median(times)
+
+
+def reading_rows(case: Case) -> list[Row]:
+    found: list[Row] = []
+    for name, extended in (("extended", True), ("short", False)):
+        readings = [read(case, extended=extended) for _ in range(RUNS)]
+        traffic = readings[0][2]
+        milliseconds = statistics.median(reading[1] for reading in readings)
+        size = 223 if name == "short" else 1024
+        found += [
+            (f"chip read, {name}", milliseconds, "ms", f"terminal processor time, reads of {size} bytes, BAC"),
+            (f"chip read, {name}", traffic.round_trips, "round trips", "3 is the least BAC allows"),
+            (f"chip read, {name}", traffic.commands, "commands", "a naive relay makes one round trip of each"),
+            (f"chip read, {name}", traffic.bytes, "bytes", "commands and answers"),
+        ]
+    return found
+
+
+def checking_rows(name: str, case: Case) -> list[Row]:
+    raw, _, _ = read(case, extended=True)
+    document = passive_authentication(raw, case.trust, at=NOW)
+    ours = median_ms(lambda: passive_authentication(raw, case.trust, at=NOW), 5 * RUNS)
+    active = median_ms(lambda: active_authentication.verify(document, raw))
+    found: list[Row] = [
+        (f"passive authentication, {name}", ours, "ms", "bytes to verdict, index loaded, every group hashed"),
+        (f"active authentication, {name}", active, "ms", "verification alone"),
+    ]
+    peer = openssl_ms(case, raw)
+    if peer is not None:
+        note = "processor time of openssl cms -verify less that of openssl version: signature and path only"
+        found += [
+            (f"openssl cms -verify, {name}", peer, "ms", note),
+            (f"passive authentication / openssl, {name}", ours / peer, "ratio", "less than 1 is faster"),
+        ]
+    return found
+
+
+def openssl_ms(case: Case, raw: RawDocument) -> float | None:
+    """What OpenSSL's own program takes for the security object's signature and path; None without it."""
+    with tempfile.TemporaryDirectory() as folder:
+        sod, root = Path(folder, "sod.der"), Path(folder, "root.pem")
+        sod.write_bytes(tlv.expect(raw.sod, 0x77).value)
+        root.write_bytes(x509.load_der_x509_certificate(case.authority).public_bytes(Encoding.PEM))
+        verify = [
+            "openssl", "cms", "-verify", "-inform", "DER", "-in", str(sod), "-CAfile", str(root),
+            "-purpose", "any", "-no_check_time", "-out", str(Path(folder, "content")),
+        ]  # fmt: skip
+        try:
+            whole = statistics.median(_child_ms(verify) for _ in range(RUNS))
+            start_up = statistics.median(_child_ms(["openssl", "version"]) for _ in range(RUNS))
+        except (FileNotFoundError, subprocess.CalledProcessError):
+            return None
+    return max(0.01, whole - start_up)
+
+
+def _child_ms(command: list[str]) -> float:
+    """Processor time of a program, in its own code and in the kernel's."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+
+
+def rows() -> list[Row]:
+    """Everything measured here: (name, value, unit, note)."""
+    elliptic = make_case("secp256r1", "secp256r1", "secp256r1")
+    rsa = make_case("rsa-4096", "rsa-2048", "rsa-2048")
+    return reading_rows(elliptic) + checking_rows("P-256", elliptic) + checking_rows("RSA-2048", rsa)
+
+
+def main() -> None:
+    for name, value, unit, note in rows():
+        print(f"{name:48} {value:10.2f} {unit:12} {note}")
+
+
+if __name__ == "__main__":
+    main()
