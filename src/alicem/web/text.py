@@ -1,7 +1,7 @@
 """Texts for people, in French and English: one TOML catalogue a room and language, one key a text.
 
 `room.key` names a text; `{name}` in it is filled from the caller's values; a table with `one` and `other` is chosen by `count`. A key that is
-missing raises: a page never shows a key. Texts under `js` of a catalogue also go to the ES modules, under their full key.
+missing raises: a page never shows a key. French gets its no-break spaces here, so catalogues are typed plainly. Texts under `js` of a catalogue also go to the ES modules, under their full key.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ Text = str | Mapping[str, str]
 """A text, or its plural forms `one` and `other`."""
 
 _PLACE = re.compile(r"\{(\w+)\}")
+_NARROW = re.compile(r" (?=[;!?»%])|(?<=«) ")
+_WIDE = re.compile(r" (?=:(?:\s|$))")
 _MONTHS = {
     "fr": [
         "janvier",
@@ -81,6 +83,10 @@ class Texts:
         except KeyError as error:
             raise MissingText(f"{language}: {key} needs a value for {error}") from error
 
+    def raw(self, language: str, key: str) -> Text:
+        """The text as it is set, places unfilled."""
+        return self._texts[language][key]
+
     def for_scripts(self, language: str) -> dict[str, Text]:
         """The texts the ES modules may use: those whose key has `js` second, `room.js.key`."""
         return {key: text for key, text in self._texts[language].items() if key.split(".")[1] == "js"}
@@ -129,7 +135,15 @@ def _quality(parameter: str) -> float:
 def _catalogue(folder: Path) -> Iterator[tuple[str, Text]]:
     for file in sorted(folder.glob("*.toml")):
         with file.open("rb") as opened:
-            yield from _flat(file.stem, tomllib.load(opened))
+            for key, text in _flat(file.stem, tomllib.load(opened)):
+                yield key, _typeset(text) if folder.name == "fr" else text
+
+
+def _typeset(text: Text) -> Text:
+    """Spaces before ; ! ? » % and after «, narrow; before a colon, wide; none of them breaks a line (Imprimerie nationale)."""
+    if not isinstance(text, str):
+        return {form: str(_typeset(one)) for form, one in text.items()}
+    return _WIDE.sub("\N{NO-BREAK SPACE}", _NARROW.sub("\N{NARROW NO-BREAK SPACE}", text))
 
 
 def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
