@@ -67,7 +67,6 @@ RULES: tuple[Rule, ...] = (
     (lambda f: f.over("repeated"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("jump"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("one_person"), Outcome.REFUSE, Reason.ATTACK),
-    (lambda f: f.under("relief"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("doubtful"), Outcome.REFUSE, Reason.NOT_SAME_PERSON),
     (lambda f: f.under("same_person"), Outcome.DOUBTFUL, Reason.DOUBTFUL),
 )
