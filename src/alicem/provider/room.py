@@ -23,7 +23,8 @@ Random = Callable[[int], bytes]
 
 SIGNIN_LIFE = timedelta(minutes=5)
 CODE_LIFE = timedelta(seconds=30)
-TOKEN_LIFE = timedelta(seconds=60)
+TOKEN_LIFE = timedelta(minutes=2)
+"""Single use besides. Not a minute: Authlib takes a token for expired one minute before it is."""
 ID_TOKEN_LIFE = timedelta(minutes=5)
 
 
