@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from alicem import journal, provider, reasons
 from alicem.accounts import endpoints as accounts_endpoints
@@ -82,6 +85,7 @@ def build(settings: Settings) -> Parts:
     instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))
     clients = provider.load(settings.service.clients)
     routes = [
+        Route("/live", _live),
         *static_routes(),
         *site.routes(pages, settings, reasons.load()),
         *credential_endpoints.routes(credential_endpoints.Credentials(settings, store, ring, offers, now, rng)),
@@ -93,6 +97,11 @@ def build(settings: Settings) -> Parts:
     parts = Parts(settings, store, ring, registry, pool, sessions, Starlette(routes=routes, middleware=[headers]))
     parts.app.router.lifespan_context = lambda _app: _life(parts)
     return parts
+
+
+async def _live(_request: Request) -> Response:
+    """The process answers. FranceConnect's status address too."""
+    return JSONResponse({"status": "up"})
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from alicem.cli.says import err, fail, out
+from alicem.demo import portraits
 from alicem.face import models
 
 app = typer.Typer(no_args_is_help=True, help="Face comparison and liveness.")
@@ -27,8 +28,6 @@ def listing() -> None:
 
 def build_with_progress() -> None:
     """Build with a progress bar on standard error; a failed or wrong download ends the command with what to do."""
-    from alicem.demo import portraits
-
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, console=err) as progress:
         tasks = {}

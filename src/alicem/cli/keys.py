@@ -37,5 +37,6 @@ def list_keys(config: Config = Path("alicem.toml")) -> None:
         ring = open_ring(settings.keys.file, master_key(settings))
     except (KeysError, SettingsError) as error:
         fail(str(error))
-    keys = (*ring.signing_keys, *ring.secret_keys)
-    out([{"kid": key.kid, "purpose": key.purpose, "use_by": f"{key.use_by:%Y-%m-%d}"} for key in keys])
+    rows = [(key.kid, key.purpose, key.use_by) for key in ring.signing_keys]
+    rows += [(key.kid, key.purpose, key.use_by) for key in ring.secret_keys]
+    out([{"kid": kid, "purpose": purpose, "use_by": f"{use_by:%Y-%m-%d}"} for kid, purpose, use_by in rows])

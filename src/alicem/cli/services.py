@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from alicem.broker import app as broker
+from alicem import broker, registry
 from alicem.cli.says import fail
-from alicem.registry import app as registry
 from alicem.settings import SettingsError
 
 registry_app = typer.Typer(no_args_is_help=True, help="The State's document registry, simulated.")

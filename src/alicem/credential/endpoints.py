@@ -48,6 +48,8 @@ def routes(room: Credentials) -> list[Route]:
                 response: Response = await handler(room, request)
             except BodyTooLarge:
                 return _error("invalid_request", 413)
+            except BadToken as error:
+                return _error("invalid_request", description=str(error))
             return response
 
         return Route(path, endpoint, methods=[method])

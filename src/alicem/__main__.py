@@ -1,0 +1,5 @@
+"""`python -m alicem` is `alicem`."""
+
+from alicem.cli import main
+
+main()

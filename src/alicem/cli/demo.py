@@ -1,0 +1,147 @@
+"""`alicem demo`: everything on this machine, with nothing else to start; in a browser, or headless."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from alicem.cli.face import build_with_progress
+from alicem.cli.says import REFUSED, USAGE, err, fail, out
+from alicem.demo import headless, personas, town
+from alicem.demo.personas import Persona
+from alicem.reasons import load
+
+WRONG = ("face", "document", "code", "chip")
+
+
+def demo(
+    headless_: Annotated[bool, typer.Option("--headless", help="without a browser, to the end")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="the report, to standard output (with --headless)")] = False,
+    persona: Annotated[str, typer.Option("--persona", help="who enrols (with --headless)")] = "zoe",
+    wrong: Annotated[
+        str, typer.Option("--wrong", help="what goes wrong: face, document, code or chip (with --headless)")
+    ] = "",
+    port: Annotated[int, typer.Option("--port", help="first of six ports in a row", min=1024, max=65529)] = 8000,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="keep everything here (default: a temporary folder)")
+    ] = None,
+) -> None:
+    """Enrol and sign in on this machine: a simulated State, generated people, a software chip, real protocols."""
+    people = personas.load()
+    if persona not in people:
+        fail(f"no such persona: {persona}. There are {', '.join(sorted(people))}", USAGE)
+    if wrong and wrong not in WRONG:
+        fail(f"--wrong is one of {', '.join(WRONG)}", USAGE)
+    build_with_progress()
+    with _folder(folder) as place:
+        here = town.Town(place, port)
+        try:
+            town.check_ports(here)
+            town.found(here, tuple(people.values()))
+            if headless_:
+                asyncio.run(_headless(here, people[persona], wrong, json_))
+            else:
+                asyncio.run(_in_browser(here))
+        except town.TownFailed as failed:
+            fail(str(failed))
+
+
+@contextlib.contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    """The folder given, which must be empty, or a temporary one that is gone afterwards."""
+    if given is None:
+        with tempfile.TemporaryDirectory(prefix="alicem-demo-") as name:
+            yield Path(name)
+        return
+    given.mkdir(parents=True, exist_ok=True)
+    if any(given.iterdir()):
+        fail(f"{given} is not empty", USAGE)
+    yield given.resolve()
+
+
+async def _headless(here: town.Town, persona: Persona, wrong: str, as_json: bool) -> None:
+    display = Display(persona, wrong)
+    async with town.running(here):
+        with display:
+            report = await headless.journey(here, persona, wrong, display.show)
+    if as_json:
+        out(report.to_json())
+    display.conclude(report)
+    if not report.ok:
+        reason = load().get(report.refused_because or "internal")
+        raise typer.Exit(
+            REFUSED if report.refused_because is None or reason is None else max(REFUSED, reason.exit_code)
+        )
+
+
+async def _in_browser(here: town.Town) -> None:
+    stop = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    async with town.running(here):
+        err.print(f"\n  Open  [bold]{here.stage}/[/bold]\n")
+        err.print(
+            "  A demonstration of Alicem: a simulated State, generated people, nothing real. Ctrl-C ends it and erases it."
+        )
+        if "SSH_CONNECTION" in os.environ:
+            forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in range(here.base, here.base + 4))
+            err.print(
+                f"\n  Over ssh, type this on the machine where your browser is, then open the same address:\n  ssh {forwards} {_host()}"
+            )
+        await stop.wait()
+        err.print("\nEnding.")
+
+
+def _host() -> str:
+    return os.environ.get("SSH_CONNECTION", "").split(" ")[2:3][0] if os.environ.get("SSH_CONNECTION") else "HOST"
+
+
+class Display:
+    """Steps and times while they happen, on standard error."""
+
+    def __init__(self, persona: Persona, wrong: str) -> None:
+        self._title = f"{persona.shown_name}{f', with a wrong {wrong}' if wrong else ''}"
+        self._rows: dict[str, tuple[float, bool]] = {}
+        self._live = Live(console=err, refresh_per_second=8)
+
+    def __enter__(self) -> Display:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._live.update(self._table())
+        self._live.__exit__(None, None, None)
+
+    def show(self, name: str, seconds: float, over: bool) -> None:
+        self._rows[name] = (seconds, over)
+        self._live.update(self._table())
+
+    def conclude(self, report: headless.Report) -> None:
+        """One last line: who the service saw, or why not."""
+        if report.service is not None:
+            claims = report.service["claims"]
+            who = f"{claims.get('given_name', '')} {claims.get('family_name', '')}".strip()
+            err.print(
+                f"The service sees {who}, born {claims.get('birthdate')}, level {report.service['acr']}.", markup=False
+            )
+        if report.refused_because is not None:
+            reason = load()[report.refused_because]
+            err.print(f"Refused: {reason.name}. {reason.en.cause} {reason.en.next}", markup=False)
+        found = report.store.get("identity_found", [])
+        err.print(f"In the provider's files: {len(found)} personal data found.", markup=False)
+
+    def _table(self) -> Table:
+        table = Table(title=self._title, title_justify="left", show_header=False, box=None)
+        for name, (seconds, over) in self._rows.items():
+            table.add_row("✓" if over else "…", name.replace("_", " "), f"{seconds:6.2f} s" if over else "")
+        return table

@@ -1,0 +1,200 @@
+"""The whole journey without a browser: enrol a persona, sign in to a service through the broker, then search the provider's files.
+
+Live display on standard error; the report is data. Exit status 0 only if the service received the identity that chip and registry hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alicem.demo import portraits
+from alicem.demo.personas import Persona
+from alicem.demo.search import LEAST, proven
+from alicem.demo.town import Town, TownFailed
+from alicem.demo.visitor import VisitFailed, visit
+from alicem.reasons import load
+
+PERSON_SECONDS = 150.0
+SIGN_IN = "sign_in"
+Show = Callable[[str, float, bool], None]
+"""Told of each step: its name, its seconds so far, whether it is over."""
+
+
+@dataclass
+class Report:
+    """What `alicem demo --headless --json` prints."""
+
+    ok: bool = False
+    refused_because: str | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    chip: dict[str, int] = field(default_factory=dict)
+    face: dict[str, Any] = field(default_factory=dict)
+    receipt: dict[str, Any] | None = None
+    service: dict[str, Any] | None = None
+    store: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Clock:
+    """Times the steps as they are told."""
+
+    def __init__(self, report: Report, show: Show) -> None:
+        self._report, self._show = report, show
+        self._name, self._began = "", time.monotonic()
+
+    def step(self, name: str) -> None:
+        """This step begins; the one before is over."""
+        if name == self._name:
+            return
+        self.end()
+        self._name, self._began = name, time.monotonic()
+        self._show(name, 0.0, False)
+
+    def end(self) -> None:
+        if self._name:
+            seconds = round(time.monotonic() - self._began, 2)
+            self._report.steps.append({"name": self._name, "seconds": seconds})
+            self._show(self._name, seconds, True)
+            self._name = ""
+
+
+class Phone:
+    """The person's process."""
+
+    def __init__(self, child: asyncio.subprocess.Process, clock: Clock) -> None:
+        self._child, self._clock = child, clock
+
+    async def order(self, **order: Any) -> dict[str, Any]:
+        """Have the person do something; what came of it. Raises `TownFailed` when the phone itself fails."""
+        assert self._child.stdin is not None and self._child.stdout is not None  # noqa: S101 - started with pipes
+        self._child.stdin.write(json.dumps(order).encode() + b"\n")
+        while line := await asyncio.wait_for(self._child.stdout.readline(), PERSON_SECONDS):
+            told: dict[str, Any] = json.loads(line)
+            if told["tell"] == "message":
+                self._follow(told["message"])
+            elif told["tell"] == "failed":
+                raise TownFailed(f"the phone failed: {told['why']}")
+            else:
+                return told
+        raise TownFailed("the phone stopped")
+
+    def _follow(self, message: dict[str, Any]) -> None:
+        if message["type"] == "step":
+            self._clock.step(message["name"])
+
+
+@contextlib.asynccontextmanager
+async def phone_of(town: Town, persona: Persona, wrong: str, clock: Clock) -> AsyncIterator[Phone]:
+    """Start the person's process; end it afterwards."""
+    command = ["-m", "alicem.demo.person", "--state", str(town.folder / "phone"), "--origin", town.alicem]
+    command += ["--stage", town.stage, "--persona", persona.name, "--wrong", wrong]
+    with (town.folder / "phone.log").open("ab") as log:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            limit=1 << 22,
+        )
+    try:
+        yield Phone(child, clock)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+        await child.wait()
+
+
+async def journey(town: Town, persona: Persona, wrong: str, show: Show) -> Report:
+    """Enrol, sign in, search. Raises `TownFailed` for what is nobody's refusal."""
+    report = Report()
+    clock = Clock(report, show)
+    async with phone_of(town, persona, wrong, clock) as phone:
+        told = await phone.order(do="enrol")
+        _note_measurements(report, told)
+        if told["tell"] == "enrolled":
+            report.receipt = told["receipt"]
+            clock.step(SIGN_IN)
+            await _sign_in(town, phone, report)
+        else:
+            report.refused_because = told["reason"]
+        clock.end()
+        report.store = examine(town, persona)
+    report.ok = (
+        report.service is not None
+        and report.service["claims"] == dict(persona.expected)
+        and not report.store["identity_found"]
+    )
+    return report
+
+
+async def _sign_in(town: Town, phone: Phone, report: Report) -> None:
+    refused: list[str] = []
+
+    async def approve(link: str, number: str) -> None:
+        told = await phone.order(do="approve", link=link, number=number)
+        if told["tell"] == "refused":
+            refused.append(told["reason"])
+
+    try:
+        visited = await visit(town.service, approve)
+    except VisitFailed as failed:
+        known = failed.reason if failed.reason in load() else "internal"
+        report.refused_because = refused[0] if refused else known
+    else:
+        report.service = {"claims": dict(visited.claims), "acr": visited.acr}
+
+
+def _note_measurements(report: Report, told: dict[str, Any]) -> None:
+    measured = told.get("measurements") or {}
+    report.chip = measured.get("chip", {})
+    report.face = {name: measured[name] for name in ("scores", "thresholds") if name in measured}
+
+
+def examine(town: Town, persona: Persona) -> dict[str, Any]:
+    """What the provider holds about the person, table by table, and where a personal datum of theirs was found."""
+    data = personal_data(persona)
+    hits = proven([town.provider_folder], data, portraits.portrait(persona.face))
+    return {"rows": rows_of(town.provider_folder / "alicem.db"), "identity_found": hits, "searched": sorted(data)}
+
+
+def personal_data(persona: Persona) -> dict[str, str]:
+    """What names or tells this person, by name of the datum."""
+    document, held = persona.document, persona.registry
+    named = {
+        "surname": document.surname,
+        "given_names": document.given_names,
+        "family_name": held.family_name,
+        "usage_name": held.usage_name or "",
+        "first_given_name": held.given_names.split(" ")[0],
+        "birthdate": held.birthdate,
+        "document_number": document.number,
+        "email": persona.email,
+        "address": held.address,
+    }
+    return {name: text for name, text in named.items() if len(text) >= LEAST}
+
+
+def rows_of(database: Path) -> dict[str, Any]:
+    """Every table with how many rows it has and which columns, as another program sees the database now."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        names = [
+            name for (name,) in connection.execute("select name from sqlite_master where type = 'table' order by name")
+        ]
+        return {name: _table(connection, name) for name in names if not name.startswith(("sqlite_", "alembic_"))}
+
+
+def _table(connection: sqlite3.Connection, name: str) -> dict[str, Any]:
+    cursor = connection.execute(f'select * from "{name}"')  # noqa: S608 - a name out of the schema itself
+    return {"columns": [column[0] for column in cursor.description], "rows": len(cursor.fetchall())}
