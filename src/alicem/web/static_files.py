@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,5 +29,6 @@ def static_routes(texts: Texts | None = None) -> list[BaseRoute]:
 
     return [
         Route("/text/{language}.json", script_texts),
-        Mount("/static", StaticFiles(directory=FOLDER), name="static"),
+        # Pages are never compressed: they may hold a secret beside what a stranger chose (BREACH). These files hold neither.
+        Mount("/static", StaticFiles(directory=FOLDER), name="static", middleware=[Middleware(GZipMiddleware)]),
     ]

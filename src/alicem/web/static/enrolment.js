@@ -32,7 +32,8 @@ export class NotOpened extends Error {
 /**
  * What must survive a reload. `keys` become the phone's when the enrolment ends, and not before: a phone that is already enrolled stays so.
  * @typedef {{session: string, url: string, origin: string, expires: number, termsVersion: string, connections: number,
- *   keys: import("./state.js").Keys, seal: CryptoKeyPair, processKey: object | null}} Session
+ *   keys: import("./state.js").Keys, seal: CryptoKeyPair, processKey: object | null, kept?: Uint8Array,
+ *   reply?: {replyKey: CryptoKey, salt: Uint8Array}}} Session `kept`: what step 3 said, protected; `reply`: what opens step 7.
  */
 
 /** @param {string} origin @returns {Promise<Session>} A new session and its keys. Raises `NotOpened`. */

@@ -112,6 +112,22 @@ async function vaultKey(keys, share) {
   return hkdf(bound, new Uint8Array(), VAULT, ["encrypt", "decrypt"]);
 }
 
+const LATER = utf8("alicem enrolment v1");
+
+/** What an enrolment needs again after a reload, readable by this browser alone. @param {Keys} keys @param {object} content */
+export async function protect(keys, content) {
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, await vaultKey(keys, LATER), utf8(JSON.stringify(content)));
+  return concat(iv, new Uint8Array(sealed));
+}
+
+/** @param {Keys} keys @param {Uint8Array | undefined} kept @returns {Promise<any>} Null where nothing was kept. */
+export async function unprotect(keys, kept) {
+  if (!kept) return null;
+  const iv = kept.slice(0, 12);
+  return jsonObject(new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, await vaultKey(keys, LATER), kept.slice(12))));
+}
+
 /** @param {Keys} keys @param {Uint8Array} share @param {Vault} content @returns {Promise<Uint8Array>} */
 export async function sealVault(keys, share, content) {
   const iv = crypto.getRandomValues(new Uint8Array(12));

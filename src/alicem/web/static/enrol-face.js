@@ -1,0 +1,60 @@
+/**
+ * Step 5: consent, then the camera and the movements asked one at a time.
+ */
+
+import { NoCamera, announce, openActor, openCamera, takePictures } from "./camera.js";
+import { bigEndian, concat } from "./encoding.js";
+import { byId, problem, say, show, t } from "./ui.js";
+
+const PICTURES = ["none", "smile", "turn_left", "turn_right", "blink"];
+let camera = null;
+let stopPictures = () => {};
+
+/** Step 5 begins: nothing happens before the person agrees. */
+export function consentStep(enrolment, { consent_version: version, tries_left: tries }) {
+  faceStopped();
+  problem("consent-problem", "");
+  byId("face-tries").textContent = tries === undefined ? "" : t("enrolment.js.tries", { count: tries });
+  byId("agree").onclick = () => void agree(enrolment, version);
+  byId("disagree").onclick = () => enrolment.line.send("consent", { biometrics: false, consent_version: version });
+  show("consent");
+}
+
+async function agree(enrolment, version) {
+  byId("agree").disabled = true;
+  say(t("enrolment.js.camera_opens"));
+  try {
+    camera = enrolment.demo?.actor ? await openActor(enrolment.demo) : await openCamera();
+  } catch (error) {
+    const denied = error instanceof NoCamera && error.denied;
+    return problem("consent-problem", t(denied ? "enrolment.js.camera_denied" : "enrolment.js.camera_none"));
+  } finally {
+    byId("agree").disabled = false;
+  }
+  byId("video").srcObject = camera.stream;
+  show("face");
+  await byId("video").play();
+  // The clock of a try starts with the consent: it is sent once there is something to see.
+  enrolment.line.send("consent", { biometrics: true, consent_version: version });
+  stopPictures = takePictures(byId("video"), async (at, jpeg) => {
+    if (enrolment.line.ready()) await enrolment.line.sendSealed("frame", concat(bigEndian(Math.round(at), 8), jpeg));
+  });
+}
+
+/** Do this now. */
+export function onAction(message) {
+  const { action, index, of } = message;
+  announce(message);
+  byId("action-picture").src = `/static/pictures/${PICTURES.includes(action) ? action : "none"}.svg`;
+  byId("action").textContent = t(`enrolment.js.action.${action}`);
+  byId("action-count").textContent = action === "none" ? "" : t("enrolment.js.count", { index: index + 1, of });
+}
+
+/** The step is over, one way or the other: the camera goes off. */
+export function faceStopped() {
+  stopPictures();
+  camera?.stop();
+  byId("video").srcObject = null;
+  stopPictures = () => {};
+  camera = null;
+}

@@ -1,0 +1,139 @@
+/**
+ * The enrolment page: the seven steps on one screen after another. The protocol is in enrolment.js; each step's own work is beside it.
+ */
+
+import { checkDevice, fillCast } from "./enrol-start.js";
+import { chipStep, onBatch } from "./enrol-chip.js";
+import { consentStep, faceStopped, onAction } from "./enrol-face.js";
+import { codeStep, confirmationStep, finish, unfinished } from "./enrol-code.js";
+import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
+import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
+import { loadEnrolment, saveEnrolment, unprotect } from "./state.js";
+import { byId, element, given, language, problem, ready, reason, say, show, t, tOr } from "./ui.js";
+
+/** What the steps share. `accessKey`: what was typed in step 3 opens the chip again later, so the vault keeps it. */
+const enrolment = { session: null, line: null, step: null, accessKey: null, demo: null };
+
+const STEPS = { 2: contactStep, 3: documentStep, 4: chipStep, 5: consentStep, 6: codeStep, 7: confirmationStep };
+let waiting = null; // a step that came while a refusal is read
+let over = false; // the last word was said
+
+function onMessage(message) {
+  if (message.type === "step") return onStep(message);
+  if (message.type === "chip_batch") return onBatch(enrolment, message);
+  if (message.type === "action") return onAction(message);
+  if (message.type === "hint") return onHint(message);
+  if (message.type === "receipt") return finish(enrolment, message);
+  if (message.type === "refused") return onRefused(message);
+  throw new Error(`unknown message ${message.type}`);
+}
+
+function onStep(message) {
+  enrolment.step = message;
+  if (message.step === 1) return void enrolment.line.choose({ path: "face", language });
+  byId("leave").hidden = message.step > 6;
+  if (waiting !== null) waiting = message;
+  else STEPS[message.step](enrolment, message);
+}
+
+function onHint({ hint }) {
+  const text = tOr(`enrolment.js.hint.${hint}`, "");
+  byId("hint").textContent = text;
+  if (enrolment.step?.step === 4 && hint !== "none") {
+    byId("chip-said").textContent = text;
+    say(text);
+  }
+}
+
+function onRefused(message) {
+  faceStopped();
+  if (!message.final && onSmallRefusal(message)) return;
+  waiting = message.final ? null : {};
+  if (message.final) forget();
+  showRefusal(reason(message.reason), message);
+}
+
+function forget() {
+  over = true;
+  void saveEnrolment(null);
+}
+
+/** A refusal has its own screen: cause, what to do, the ways on. */
+function showRefusal({ cause, next, ways = [] }, { final = true, tries_left: tries = null } = {}) {
+  byId("refused-cause").textContent = cause;
+  byId("refused-next").textContent = next;
+  byId("refused-tries").hidden = tries === null;
+  if (tries !== null) byId("refused-tries").textContent = t("enrolment.js.tries", { count: tries });
+  byId("refused-ways").replaceChildren(...ways.map((way) => element("li", tOr(`enrolment.js.ways.${way}`, way))));
+  byId("again").hidden = final;
+  byId("restart").hidden = !final;
+  byId("restart").href = `/enrol${location.search}`;
+  byId("leave").hidden = true;
+  show("refused");
+}
+
+function onEnded(why) {
+  faceStopped();
+  byId("line").hidden = true;
+  if (why === null || over) return;
+  forget();
+  const moved = { cause: t("enrolment.js.taken_over"), next: t("enrolment.js.taken_over_next") };
+  showRefusal(why === "taken_over" ? moved : reason(why));
+}
+
+function begin(session) {
+  enrolment.session = session;
+  enrolment.line = converse(session, {
+    message: onMessage,
+    connection: (open) => (byId("line").hidden = open),
+    ended: onEnded,
+  });
+}
+
+async function start() {
+  problem("choose-problem", "");
+  byId("start").disabled = true;
+  try {
+    begin(await openSession(given.origin));
+  } catch (error) {
+    byId("start").disabled = false;
+    if (!(error instanceof NotOpened)) throw error;
+    const { cause, next } = reason(error.reason);
+    problem("choose-problem", `${cause} ${next}`);
+  }
+}
+
+function listen() {
+  byId("start").addEventListener("click", start);
+  byId("office").addEventListener("click", () => showRefusal(reason("office_path")));
+  byId("cancel").addEventListener("click", () => enrolment.line.send("cancel"));
+  byId("again").addEventListener("click", () => {
+    const next = waiting?.step ? waiting : enrolment.step;
+    waiting = null;
+    STEPS[next.step](enrolment, next);
+  });
+}
+
+/** Nothing that goes wrong here may leave a person before a dead screen. */
+function onFault() {
+  faceStopped();
+  enrolment.line?.leave();
+  if (!over) showRefusal(reason("internal"));
+  over = true;
+}
+
+async function main() {
+  await ready();
+  window.addEventListener("unhandledrejection", onFault);
+  listen();
+  enrolment.demo = await fillCast();
+  const found = await loadEnrolment().catch(() => null);
+  if (found?.activate) return unfinished();
+  if (isAlive(found)) {
+    enrolment.accessKey = await unprotect(found.keys, found.kept);
+    return begin(found);
+  }
+  byId("start").disabled = !(await checkDevice());
+}
+
+void main();

@@ -1,0 +1,91 @@
+/**
+ * What every live page shares: its texts, one screen at a time, the focus, the live region.
+ */
+
+const language = document.documentElement.lang;
+let texts = {};
+let reasons = {};
+
+/** Fetch the texts; every other function here needs them. */
+export async function ready() {
+  const fetched = [`/text/${language}.json`, `/text/reasons/${language}.json`].map((path) => fetch(path).then((r) => r.json()));
+  [texts, reasons] = await Promise.all(fetched);
+}
+
+/** @param {string} key Full key, `room.js.key`. @param {Record<string, any>} [values] `count` chooses the plural form. */
+export function t(key, values = {}) {
+  let text = texts[key];
+  if (text === undefined) throw new Error(`no text ${key}`);
+  if (typeof text !== "string") text = text[(language === "fr" ? values.count < 2 : values.count === 1) ? "one" : "other"];
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** @param {string} key @param {string} fallback For names a newer server may send. */
+export const tOr = (key, fallback) => (key in texts ? t(key) : fallback);
+
+/** @param {string} name A row of reasons.toml; an unknown one reads as a fault of ours. @returns {{cause: string, next: string, ways: string[]}} */
+export const reason = (name) => reasons[name] ?? reasons.internal;
+
+/** @param {string} id @returns {any} */
+export const byId = (id) => document.getElementById(id);
+
+/** What the page was given: `data-*` of its body. */
+export const given = document.body.dataset;
+
+/** Show one screen, put the focus on its heading, say it. @param {string} name */
+export function show(name) {
+  for (const screen of document.querySelectorAll("[data-screen]")) screen.hidden = screen.dataset.screen !== name;
+  const heading = document.querySelector(`[data-screen="${name}"] h1`);
+  document.title = `${heading.textContent.trim()} · Alicem`;
+  window.scrollTo(0, 0);
+  heading.focus({ preventScroll: true });
+}
+
+/** @returns {string | undefined} The screen now shown. */
+export const shown = () => document.querySelector("[data-screen]:not([hidden])")?.dataset.screen;
+
+/** Say something without moving the focus. @param {string} text */
+export function say(text) {
+  const live = byId("live");
+  if (live.textContent !== text) live.textContent = text;
+}
+
+/** A problem beside its field; empty takes it back. @param {string} id @param {string} text @param {HTMLElement} [field] */
+export function problem(id, text, field) {
+  byId(id).textContent = text;
+  field?.toggleAttribute("aria-invalid", Boolean(text));
+  if (field && text) {
+    field.setAttribute("aria-invalid", "true");
+    field.focus();
+  }
+}
+
+/** @param {string} id @param {string[]} lines @param {string} [kind] */
+export function list(id, lines, kind = "") {
+  byId(id).replaceChildren(...lines.map((line) => element("li", line, kind)));
+}
+
+/** @param {string} tag @param {string} text @param {string} [className] */
+export function element(tag, text, className = "") {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+/** Do not take a second press while the first is at work. @param {HTMLElement} scope @param {() => Promise<void>} work */
+export async function once(scope, work) {
+  const buttons = [...scope.querySelectorAll("button")].filter((button) => !button.disabled);
+  for (const button of buttons) button.disabled = true;
+  try {
+    await work();
+  } finally {
+    for (const button of buttons) button.disabled = false;
+  }
+}
+
+/** @param {string} iso @returns {string} In the page's language. */
+export const moment = (iso) =>
+  new Date(iso).toLocaleString(language === "fr" ? "fr-FR" : "en-GB", { dateStyle: "long", timeStyle: "short" });
+
+export { language };
