@@ -14,6 +14,7 @@ from broker_peers import Provider, Service
 from starlette.applications import Starlette
 
 from alicem import broker
+from alicem.broker.app import app as application
 from alicem.settings import Database
 
 Serve = Callable[[Starlette, int], str]
@@ -87,7 +88,7 @@ def settings(tmp_path: Path, provider: Provider) -> broker.BrokerSettings:
 @pytest.fixture
 def origin(serve: Serve, settings: broker.BrokerSettings) -> str:
     """The broker, running."""
-    return serve(broker.app(settings), int(settings.origin.rsplit(":", 1)[1]))
+    return serve(application(settings), int(settings.origin.rsplit(":", 1)[1]))
 
 
 RNIPP = """

@@ -89,7 +89,7 @@ def test_a_flawed_answer_leads_back_to_the_choice(origin: str, provider: Provide
     page = service.through_provider(service.begin()) if failure != "provider_issuer" else _refused_at_once(service)
     assert page.url.path == "/choice"
     assert 'role="alert"' in page.text
-    assert f"<code>{failure}".replace("<script>", "&lt;script&gt;") in page.text
+    assert f"<code data-failure>{failure}".replace("<script>", "&lt;script&gt;") in page.text
     assert "DUBOIS" not in page.text
 
 

@@ -12,6 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
 from alicem import broker
+from alicem.broker.app import app as application
 
 
 def listed(page: httpx.Response) -> dict[str, str]:
@@ -63,7 +64,7 @@ def test_the_provider_learns_nothing_of_the_service(origin: str, provider: Provi
     assert asked[0] == asked[1]
     assert asked[0] == {
         "client_id": provider.client_id,
-        "redirect_uri": f"{origin}/callback",
+        "redirect_uri": f"{origin}/callback/small",
         "response_type": "code",
         "scope": "openid profile email birth preferred_username",
         "acr_values": "eidas2",
@@ -123,7 +124,7 @@ def test_a_provider_signs_as_configured(
     provider.algorithm, provider.signed_userinfo = signature, signed
     file = settings.providers / "small.toml"
     file.write_text(file.read_text().replace("ES256", signature))
-    origin = serve(broker.app(settings), int(settings.origin.rsplit(":", 1)[1]))  # type: ignore[operator]
+    origin = serve(application(settings), int(settings.origin.rsplit(":", 1)[1]))  # type: ignore[operator]
     service = Service(origin)
     assert service.userinfo(service.redeem(service.code()).json()["access_token"]).json()["family_name"] == "DUBOIS"
 

@@ -28,10 +28,9 @@ from alicem.registry import (
     RegistryError,
     RegistrySettings,
     add,
-    app,
     set_status,
 )
-from alicem.registry.app import VERSIONS, open_store
+from alicem.registry.app import VERSIONS, app, open_store
 from alicem.registry.records import metadata
 from alicem.settings import Database, SettingsError
 from alicem.store import Store, upgrade

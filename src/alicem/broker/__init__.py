@@ -4,7 +4,7 @@ An application of its own that imports nothing of the rooms: OpenID client of th
 between the two the person, who sees what will be sent (`signin`). A provider never learns which service asks; a service gets a pseudonym of its own.
 """
 
-from alicem.broker.app import app, serve
+from alicem.broker.app import serve
 from alicem.broker.settings import BrokerSettings, ProviderFile, ServiceFile
 
-__all__ = ["BrokerSettings", "ProviderFile", "ServiceFile", "app", "serve"]
+__all__ = ["BrokerSettings", "ProviderFile", "ServiceFile", "serve"]

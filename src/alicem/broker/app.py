@@ -43,7 +43,7 @@ ROUTES: tuple[tuple[str, str, _Endpoint], ...] = (
     ("GET", "/authorize", signin.authorize),
     ("GET", "/choice", signin.choice),
     ("POST", "/depart", signin.depart),
-    ("GET", "/callback", signin.callback),
+    ("GET", "/callback/{provider}", signin.callback),
     ("GET", "/information", signin.information),
     ("POST", "/decide", signin.decide),
     ("POST", "/token", openid.token),

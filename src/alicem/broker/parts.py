@@ -39,10 +39,9 @@ class Parts:
     def issuer(self) -> str:
         return self.settings.origin
 
-    @property
-    def callback(self) -> str:
-        """The one address every provider knows, whatever the service."""
-        return f"{self.settings.origin}/callback"
+    def callback(self, provider: Provider) -> str:
+        """The one address a provider knows, whatever the service; another for each provider (RFC 9700 §4.4.2.2)."""
+        return f"{self.settings.origin}/callback/{provider.name}"
 
     def now(self) -> int:
         return int(self.clock().timestamp())

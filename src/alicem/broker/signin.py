@@ -134,7 +134,7 @@ async def depart(parts: Parts, request: Request) -> Response:
     )
     level = here.request.level
     address = relying.authorize_address(
-        metadata, provider, redirect_uri=parts.callback, state=state, nonce=nonce, level=level
+        metadata, provider, redirect_uri=parts.callback(provider), state=state, nonce=nonce, level=level
     )
     return RedirectResponse(address, 303)
 
@@ -145,12 +145,12 @@ async def callback(parts: Parts, request: Request) -> Response:
     cookie = request.cookies.get(COOKIE, "")
     state, browser = fingerprint(given.get("state", "")), fingerprint(cookie)
     row = await parts.store.write(lambda connection: records.come_back(connection, now, state, browser))
-    if row is None or row.provider is None or row.nonce is None:
+    if row is None or row.provider is None or row.nonce is None or row.provider != request.path_params["provider"]:
         raise NoSuchSignIn
     provider, asked = parts.providers[row.provider], ServiceRequest.from_json(row.request)
     if "error" in given:
         return await _fail(parts, row.id, f"error_{given['error'][:34]}", provider)
-    expected = Expected(row.nonce, asked.level, parts.callback, parts.now)
+    expected = Expected(row.nonce, asked.level, parts.callback(provider), parts.now)
     try:
         proven = await relying.redeem(parts.client, provider, given.get("code", ""), given.get("iss"), expected)
         identity = parts.register.look_up(proven.identity)

@@ -3,7 +3,7 @@
 It imports nothing of the rooms of Alicem. A real registry takes its place by answering the same two requests.
 """
 
-from alicem.registry.app import RegistrySettings, app, serve
+from alicem.registry.app import RegistrySettings, open_store, serve
 from alicem.registry.records import (
     CivilStatus,
     Document,
@@ -22,7 +22,7 @@ __all__ = [
     "RegistryError",
     "RegistrySettings",
     "add",
-    "app",
+    "open_store",
     "serve",
     "set_status",
 ]
