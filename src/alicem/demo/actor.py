@@ -20,12 +20,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alicem.demo.portraits import Camera, Face, Pixels, Pose, person, render
+from alicem.demo.portraits import Camera, Face, Pose, person, render
+from alicem.demo.portraits.warp import Pixels
 from alicem.face import Action
 from alicem.face.models.files import folder, lock, write
 from alicem.face.models.packages import Progress
 
-SHEET = 1  # raised when the drawing changes: older sprites are then drawn again
+SHEET = 2  # raised when the drawing changes: older sprites are then drawn again
 WIDTH, HEIGHT = 640, 480
 TURN = 30.0  # degrees at the end of a turn
 SMILE = 1.6  # in smiles of the source

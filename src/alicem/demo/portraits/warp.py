@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
+Pixels = NDArray[Any]
 Triangles = NDArray[np.int32]
+
+
+COLLAPSED = 0.7  # square pixels: what a closed mouth hides is drawn under everything else
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def cover(
     order = np.arange(len(triangles))
     if depth is not None:
         order = np.argsort(-depth[triangles].mean(1), kind="stable")
+    closed = _area(target[triangles[order]]) < COLLAPSED
+    order = np.concatenate([order[closed], order[~closed]])
     owner = np.full((height, width), -1, np.int32)
     corners = np.round(target[triangles] * 16).astype(np.int32)  # sixteenths of a pixel
     for index in order:
@@ -65,6 +71,11 @@ def cover(
     x[inside] = chosen[:, 0, 0] * columns + chosen[:, 0, 1] * rows + chosen[:, 0, 2]
     y[inside] = chosen[:, 1, 0] * columns + chosen[:, 1, 1] * rows + chosen[:, 1, 2]
     return Cover(x, y)
+
+
+def _area(corners: Floats) -> Floats:
+    one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return np.asarray(np.abs(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]) / 2)
 
 
 def _affine(target: Floats, source: Floats) -> Floats:
