@@ -79,9 +79,7 @@ def _lidded(shown: Person, lids: float) -> Pixels:
         edge = bottom + lids * (top - bottom)
         rim = np.vstack([edge, bottom[::-1]]) * UNIT + CENTRE
         cv2.fillPoly(still_open, [np.round(rim).astype(np.int32)], 1.0)
-    if lids > 0:
-        still_open = cv2.GaussianBlur(still_open, (0, 0), 1.2)
-    share = still_open[..., None] if lids > 0 else np.zeros((SIZE, SIZE, 1), np.float32)
+    share = cv2.GaussianBlur(still_open * (lids > 0), (0, 0), 1.2)[..., None]
     return np.asarray(shown.texture * share + shown.eyes_closed * (1 - share), np.float32)
 
 

@@ -88,7 +88,7 @@ def mirror() -> NDArray[np.intp]:
 @cache
 def _expressive(name: str) -> Floats:
     points = upright(name)[2]
-    return (points + points[mirror()] * [-1, 1, 1]) / 2
+    return np.asarray((points + points[mirror()] * [-1, 1, 1]) / 2)
 
 
 @cache

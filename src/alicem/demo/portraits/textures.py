@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from alicem.demo.portraits.shapes import (
     upright,
 )
 from alicem.demo.portraits.sources import LIT_FROM_BEHIND
-from alicem.demo.portraits.warp import Floats, Pixels, cover, triangulate
+from alicem.demo.portraits.warp import Cover, Floats, Pixels, cover, triangulate
 
 SIZE = 640  # of the person's own picture
 
@@ -64,7 +64,7 @@ def person(face: Face) -> Person:
     made, skin = _coloured(made, canvas, face)
     picture = to_rgb(made)
     shown = Person(
-        picture, _eyes_closed(picture, canvas), _alpha(canvas), canvas.points, canvas.outline, skin, _hex(face.clothes)
+        picture, _eyes_closed(picture, canvas), canvas.alpha, canvas.points, canvas.outline, skin, _hex(face.clothes)
     )
     return _mirrored(shown) if face.mirrored else shown
 
@@ -133,10 +133,21 @@ class _Canvas:
     hull: Pixels
 
     def bring(self, name: str) -> Pixels:
+        return self._cover(name).apply(texture(name))
+
+    def place(self, mask: Pixels) -> Pixels:
+        """A mask drawn on the head's own texture."""
+        return self._cover(self.face.head).apply(mask)
+
+    @cached_property
+    def alpha(self) -> Pixels:
+        return _alpha(self)
+
+    def _cover(self, name: str) -> Cover:
         own = np.vstack([neutral(name)[:, :2], outline_of(self.face.head), ring()]) * UNIT + CENTRE
         here = np.vstack([self.points[:, :2], self.outline, ring()]) * UNIT + CENTRE
         depth = np.append(self.points[:, 2], np.full(len(here) - 468, 0.5))
-        return cover(own, here, triangulate(here), (SIZE, SIZE), depth).apply(texture(name))
+        return cover(own, here, triangulate(here), (SIZE, SIZE), depth)
 
     def zone(self, names: tuple[int, ...], grow: tuple[int, int]) -> Pixels:
         """A soft mask over some points, grown by so many pixels across and down."""
@@ -198,26 +209,48 @@ def _blend(brought: Mapping[str, Pixels], mix: Mapping[str, float], fine: bool) 
 
 
 def _coloured(made: Pixels, canvas: _Canvas, face: Face) -> tuple[Pixels, Colour]:
-    """Hair is what is nearer to the top of the head than to the cheeks."""
-    cheeks = np.median(made[disc(canvas, 0, 0.1, 0.25)], axis=0)
-    crown = np.median(made[disc(canvas, 0, float(canvas.outline[:, 1].min()) + 0.12, 0.08)], axis=0)
-    to_skin, to_hair = (np.linalg.norm(made - colour, axis=2) for colour in (cheeks, crown))
-    inside = cv2.GaussianBlur(cv2.erode(canvas.hull, np.ones((31, 31))), (0, 0), 8)
-    above = step(0.22, 0.08, (np.arange(SIZE) - CENTRE[1]) / UNIT)[:, None]
-    hair = (1 - inside) * above / (1 + np.exp(-(to_skin - to_hair) / 8))
-    hair = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 2.5)[..., None]
+    """Hair and skin moved to their colours; the answer's second part is the neck's."""
+    hair = canvas.place(_hair(face.head))[..., None]
+    cheeks = np.median(made[_disc(0, 0.1, 0.25)], axis=0)
+    strands = np.median(made[(hair[..., 0] > 0.6) & (canvas.alpha > 0.9)], axis=0)
     skin = made + (np.array(face.tone or cheeks) - cheeks)
-    wanted = np.array(face.hair or crown)
-    contrast = np.clip(wanted[0] / crown[0], 0.45, 1.2)
-    painted = skin * (1 - hair) + (wanted + (made - crown) * contrast) * hair
-    red, green, blue = to_rgb(np.median(painted[disc(canvas, 0, 0.3, 0.2)], axis=0).reshape(1, 1, 3))[0, 0]
+    wanted = np.array(face.hair or strands)
+    contrast = np.clip(wanted[0] / strands[0], 0.45, 1.2)
+    painted = skin * (1 - hair) + (wanted + (made - strands) * contrast) * hair
+    red, green, blue = to_rgb(np.median(painted[_disc(0, 0.3, 0.2)], axis=0).reshape(1, 1, 3))[0, 0]
     return painted.astype(np.float32), (float(red), float(green), float(blue))
 
 
-def disc(canvas: _Canvas, x: float, y: float, radius: float) -> NDArray[np.bool_]:
+@cache
+def _hair(head: str) -> Pixels:
+    """Where the head has hair, 0…1: above a drawn hairline, and nearer to the colour of hair than of skin."""
+    flat = texture(head)
+    line = np.array(HAIRLINES[head])
+    closed = np.vstack([line, line[::-1] * [-1, 1], [[-2, line[0, 1]], [-2, -2], [2, -2], [2, line[0, 1]]]])
+    above = np.zeros((SIZE, SIZE), np.float32)
+    cv2.fillPoly(above, [np.round(closed * UNIT + CENTRE).astype(np.int32)], 1.0)
+    if head in FRINGED:
+        cheeks = np.median(flat[_disc(0, 0.1, 0.25)], axis=0)
+        crown = np.median(flat[_disc(0, -0.7, 0.08)], axis=0)
+        to_skin, to_hair = (np.linalg.norm(flat - colour, axis=2) for colour in (cheeks, crown))
+        above = above / (1 + np.exp(-(to_skin - to_hair) / 8))
+    return np.asarray(cv2.GaussianBlur(above.astype(np.float32), (0, 0), 4 if head not in FRINGED else 2))
+
+
+# From the left ear up and over to the middle of the forehead, in heights of the face; the right is its mirror.
+HAIRLINES: Mapping[str, tuple[tuple[float, float], ...]] = {
+    "a": ((-0.46, 0.14), (-0.40, 0.0), (-0.38, -0.2), (-0.36, -0.34), (-0.2, -0.28), (0.0, -0.28)),
+    "b": ((-0.62, -0.24), (-0.45, -0.2), (-0.43, -0.3), (-0.42, -0.55), (-0.35, -0.68), (-0.2, -0.73), (0.0, -0.74)),
+    "c": ((-0.5, -0.16), (-0.42, -0.14), (-0.41, -0.3), (-0.38, -0.48), (-0.3, -0.58), (-0.15, -0.61), (0.0, -0.61)),
+}
+FRINGED = frozenset("ac")  # dark strands over pale skin, or short dark hair: the colour tells the line finely
+
+
+def _disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
     centre = (np.array([x, y]) * UNIT + CENTRE).astype(int)
-    mask = cv2.circle(np.zeros((SIZE, SIZE), np.uint8), (int(centre[0]), int(centre[1])), int(radius * UNIT), 1, -1)
-    return np.asarray(mask, np.uint8) > 0
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.circle(mask, (int(centre[0]), int(centre[1])), int(radius * UNIT), 1, -1)
+    return mask > 0
 
 
 def _alpha(canvas: _Canvas) -> Pixels:
@@ -237,9 +270,9 @@ def _eyes_closed(picture: Pixels, canvas: _Canvas) -> Pixels:
         cv2.fillPoly(eyes, [np.round(rim).astype(np.int32)], 1)
         line = canvas.points[list(lower), :2] * UNIT + CENTRE
         cv2.polylines(lashes, [np.round(line * 8).astype(np.int32)], False, 1.0, 2, cv2.LINE_AA, 3)
-    eyes = cv2.dilate(eyes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (17, 19)))
-    filled = cv2.inpaint(np.clip(picture, 0, 255).astype(np.uint8), eyes, 9, cv2.INPAINT_TELEA)
-    soft = cv2.GaussianBlur(eyes.astype(np.float32), (0, 0), 3)[..., None]
+    grown = cv2.dilate(eyes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (17, 19)))
+    filled = cv2.inpaint(np.clip(picture, 0, 255).astype(np.uint8), grown, 9, cv2.INPAINT_TELEA)
+    soft = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), 3)[..., None]
     skin = picture * (1 - soft) + cv2.GaussianBlur(filled.astype(np.float32), (0, 0), 2.5) * soft
     dark = cv2.GaussianBlur(lashes, (0, 0), 1.6)[..., None]
     return np.asarray(skin * (1 - 0.5 * np.clip(dark, 0, 1)), np.float32)

@@ -35,7 +35,7 @@ def triangulate(points: Floats) -> Triangles:
     for index, (x, y) in enumerate(points):
         names[division.insert((float(x), float(y)))] = index
     found = []
-    for triangle in division.getTriangleList().reshape(-1, 3, 2):
+    for triangle in np.asarray(division.getTriangleList()).reshape(-1, 3, 2):
         corners = [_nearest(points, corner) for corner in triangle]
         if None not in corners and len(set(corners)) == 3:
             found.append(corners)
