@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from emrtd.apdu import CommandApdu
-from emrtd.channel import SecureChannel
+from emrtd.channel import SecureChannel, Session
 from emrtd.ciphers import decrypt, encrypt, pad, retail_mac, same
 from emrtd.errors import ChannelBroken
 from emrtd.keys import AUTHENTICATION, ENCRYPTION, derive_3des
@@ -20,14 +20,6 @@ CRYPTOGRAM = 2 * NONCE + KEY_MATERIAL  # S or R, 32 bytes; then 8 bytes of MAC
 MESSAGE = CRYPTOGRAM + 8
 
 GET_CHALLENGE = CommandApdu(0x00, 0x84, 0, 0, le=NONCE)
-
-
-@dataclass(frozen=True)
-class Session:
-    """An open channel: keys, and the counter before the first message."""
-
-    channel: SecureChannel
-    counter: int
 
 
 @dataclass(frozen=True)

@@ -135,13 +135,20 @@ class AccessRefused(Refusal):
 
 
 class WrongAccessKey(AccessRefused):
-    """The chip refused the key: wrong number, dates or card access number."""
+    """The chip refused the key: wrong number, dates or card access number.
 
-    clause = "ICAO 9303-11 4.3.4"
+    ``tries_left`` is what the chip said remains, None where it did not say.
+    """
+
+    clause = "ICAO 9303-11 4.3.4, 4.4.4.4"
+
+    def __init__(self, tries_left: int | None = None) -> None:
+        super().__init__("the chip refuses the access key")
+        self.tries_left = tries_left
 
 
 class PaceNotSupportedYet(AccessRefused):
-    """The chip advertises PACE, so BAC must not be used; this version has no PACE."""
+    """The chip advertises PACE, so BAC must not be used, but none of its ways is spoken here."""
 
     clause = "ICAO 9303-11 4.2"
 

@@ -39,9 +39,14 @@ class MrzKey:
         return "".join(part + check_digit(part) for part in (number, self.birth_date, self.expiry_date))
 
     @property
+    def digest(self) -> bytes:
+        """SHA-1 of the MRZ_information, 20 bytes: the password of PACE."""
+        return hashlib.sha1(self.information.encode("ascii"), usedforsecurity=False).digest()
+
+    @property
     def seed(self) -> bytes:
-        """Kseed, 16 bytes (9303-11 4.3.2)."""
-        return hashlib.sha1(self.information.encode("ascii"), usedforsecurity=False).digest()[:16]
+        """Kseed of BAC, 16 bytes (9303-11 4.3.2)."""
+        return self.digest[:16]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class Can:
 
 
 Access = MrzKey | Can
+
+
+def password(access: Access) -> bytes:
+    """The password K from which PACE derives its key (9303-11 9.7.3)."""
+    return access.value.encode("ascii") if isinstance(access, Can) else access.digest
 
 
 def derive_3des(seed: bytes, counter: int) -> bytes:

@@ -46,7 +46,7 @@ class RawDocument:
     """What a chip gave, nothing of it checked.
 
     ``groups`` holds the data groups read, by number; ``challenge`` and ``response`` those of active
-    authentication, empty where it was not done; ``protocol`` how the chip was opened ("BAC").
+    authentication, empty where it was not done; ``protocol`` how the chip was opened ("BAC", "PACE-ECDH-GM-AES-128").
     """
 
     sod: bytes = field(repr=False)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 from emrtd_specimens import State, make_document, make_state, read
+from hypothesis import settings
 
 from emrtd.passive import RawDocument
 from emrtd.softchip import ChipDocument
+
+# a shared machine pauses at any moment; bounds on time are tested by counting steps
+settings.register_profile("without_deadline", deadline=None)
+settings.load_profile("without_deadline")
 
 
 @pytest.fixture(scope="session")

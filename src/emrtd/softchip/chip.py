@@ -11,11 +11,13 @@ from dataclasses import replace
 
 from emrtd import bac, tlv
 from emrtd.apdu import OK, SHORT_LE_MAX, CommandApdu, ResponseApdu, parse_command
-from emrtd.channel import SECURE
+from emrtd.channel import SECURE, Session
 from emrtd.errors import ChannelBroken, MalformedApdu, MalformedTlv
 from emrtd.files import APPLICATION, CARD_ACCESS, MASTER_FILE
 from emrtd.rng import Rng
 from emrtd.softchip.document import ChipDocument
+from emrtd.softchip.pace import ChipPace
+from emrtd.softchip.pace import begin as begin_pace
 from emrtd.softchip.signing import answer_challenge
 
 WRONG_LENGTH, NOT_ALLOWED, NO_FILE, NO_CURRENT_FILE = 0x6700, 0x6982, 0x6A82, 0x6986
@@ -37,7 +39,8 @@ class SoftChip:
         self._application = False
         self._file: bytes | None = None
         self._challenge: bytes | None = None
-        self._session: bac.Session | None = None
+        self._session: Session | None = None
+        self._pace: ChipPace | None = None
         self._pending = b""
 
     def __call__(self, apdu: bytes) -> bytes:
@@ -73,6 +76,8 @@ class SoftChip:
     def _plain(self, command: CommandApdu) -> bytes:
         """An unprotected command; inside a channel, it ends the channel (9303-11 9.8.3)."""
         self._session = None
+        if command.ins == 0x86:
+            return self._general_authenticate(command).encode()
         return self._answer(command).encode()
 
     def _plain_error(self, status: int) -> bytes:
@@ -97,7 +102,7 @@ class SoftChip:
         odd = bool(command.ins & 1)
         return session.channel.protect_response(response, session.counter + 2, odd=odd)
 
-    def _error_in_channel(self, before: bac.Session, status: int) -> bytes:
+    def _error_in_channel(self, before: Session, status: int) -> bytes:
         """An error told plainly, by the profile: counted, not counted, or the end of the channel."""
         errors = self._document.profile.errors
         if errors == "plain_and_close":
@@ -118,6 +123,8 @@ class SoftChip:
                 return self._read(command)
             case 0x88:
                 return self._internal_authenticate(command)
+            case 0x22:
+                return self._set_authentication_template(command)
         return _status(NOT_SUPPORTED)
 
     def _select(self, command: CommandApdu) -> ResponseApdu:
@@ -148,6 +155,8 @@ class SoftChip:
     def _get_challenge(self, command: CommandApdu) -> ResponseApdu:
         if not self._application:
             return _status(NOT_ALLOWED)
+        if not self._document.profile.bac:
+            return _status(NOT_SUPPORTED)
         if command.le != bac.NONCE:
             return _status(WRONG_LENGTH)
         self._challenge = self._rng(bac.NONCE)
@@ -163,6 +172,24 @@ class SoftChip:
         except ChannelBroken:
             return _status(REFUSED)
         return ResponseApdu(answer, OK)
+
+    def _set_authentication_template(self, command: CommandApdu) -> ResponseApdu:
+        """MSE:Set AT for mutual authentication: PACE begins (9303-11 4.4.4.1)."""
+        if CARD_ACCESS.file_id not in self._document.files or (command.p1, command.p2) != (0xC1, 0xA4):
+            return _status(NOT_SUPPORTED)
+        begun = begin_pace(self._document, command, self._rng)
+        self._pace = begun if isinstance(begun, ChipPace) else None
+        return _status(OK if isinstance(begun, ChipPace) else begun)
+
+    def _general_authenticate(self, command: CommandApdu) -> ResponseApdu:
+        """One message of PACE; a refused one ends the run."""
+        if self._pace is None:
+            return _status(NO_CONDITIONS)
+        run = self._pace
+        response = run.answer(command)
+        if response.status != OK or run.session is not None:
+            self._pace, self._session, self._application = None, run.session, False
+        return response
 
     def _read(self, command: CommandApdu) -> ResponseApdu:
         """READ BINARY: B0 by offset or by short file identifier, B1 with the offset in DO'54'."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from emrtd.errors import Malformed, Misuse
-from emrtd.keys import MrzKey
+from emrtd.keys import Can, MrzKey
 
 SPECIMEN = "SPECIMEN: software chip, not a document of any State"
 VERSION = 1
@@ -23,7 +23,7 @@ class ChipProfile:
 
     ``largest_read`` is the most bytes it gives to one READ BINARY; ``over`` what it does when asked for
     more; ``errors`` how it answers an error inside a channel: protected, plain and the channel goes on,
-    plain without counting the command, or plain and the channel ends.
+    plain without counting the command, or plain and the channel ends. Without ``bac`` only PACE opens it.
     """
 
     largest_read: int = 65536
@@ -31,17 +31,22 @@ class ChipProfile:
     over: Literal["truncate", "refuse", "say_length"] = "truncate"
     errors: Literal["protected", "plain", "plain_uncounted", "plain_and_close"] = "protected"
     answers_master_file: int = 0x9000
+    bac: bool = True
 
 
 @dataclass(frozen=True)
 class ChipDocument:
-    """Files by identifier, the access key, and the active authentication key (PKCS #8 DER, b"" for none)."""
+    """Files by identifier, the access keys, and the active authentication key (PKCS #8 DER, b"" for none).
+
+    With EF.CardAccess among the files the chip speaks PACE; ``can`` opens PACE too where there is one.
+    """
 
     files: Mapping[int, bytes] = field(repr=False)
     access: MrzKey = field(repr=False)
     private_key: bytes = field(default=b"", repr=False)
     hash: str = "sha256"
     profile: ChipProfile = ChipProfile()
+    can: Can | None = field(default=None, repr=False)
 
     def to_bytes(self) -> bytes:
         """A JSON file that states what it is."""
@@ -49,6 +54,7 @@ class ChipDocument:
             "what": SPECIMEN,
             "version": VERSION,
             "access": [self.access.document_number, self.access.birth_date, self.access.expiry_date],
+            "can": self.can.value if self.can else "",
             "profile": asdict(self.profile),
             "hash": self.hash,
             "private_key": _encode(self.private_key),
@@ -79,6 +85,7 @@ def _read(kind: type[ChipDocument], content: dict[str, object]) -> ChipDocument:
         private_key=_decode(content["private_key"]),
         hash=str(content["hash"]),
         profile=ChipProfile(**profile),
+        can=Can(str(content["can"])) if content["can"] else None,
     )
 
 

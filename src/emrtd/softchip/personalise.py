@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 
 from emrtd.dates import PartialDate
 from emrtd.errors import Misuse
-from emrtd.files import COM, SOD, group_file
-from emrtd.keys import MrzKey
+from emrtd.files import CARD_ACCESS, COM, SOD, group_file
+from emrtd.keys import Can, MrzKey
 from emrtd.lds.com import compose_com
 from emrtd.lds.dg1 import compose_dg1
 from emrtd.lds.dg2 import compose_dg2
@@ -22,9 +22,11 @@ from emrtd.lds.security_infos import (
     PLAIN_ECDSA_HASHES,
     SecurityInfo,
     compose_dg14,
+    compose_security_infos,
 )
 from emrtd.mrz import Kind, Mrz
 from emrtd.names import transliterate
+from emrtd.pace import GENERIC_MAPPING, PARAMETERS, SUITES
 from emrtd.pki.specimen import DocumentSigner, make_key
 from emrtd.rng import Rng
 from emrtd.softchip.document import ChipDocument, ChipProfile
@@ -36,6 +38,8 @@ class Description:
     """One specimen document. Names as they are really written, with accents; ``given_names`` "" for a
     single name. ``sex`` is "F", "M" or "<". ``portrait`` is JPEG or JPEG 2000, ``portrait_size`` its width
     and height. ``active_authentication`` is "none", "rsa-2048" or a curve. ``details`` puts DG11 on the chip.
+    ``pace`` is a cipher and the number of a standardised curve (9303-11 9.5.1), as in ("AES-128", 13);
+    ``can`` the card access number printed on such a document, "" for none.
     """
 
     surname: str
@@ -57,6 +61,8 @@ class Description:
     birth_place: tuple[str, ...] = ()
     address: tuple[str, ...] = ()
     active_authentication: str = "secp256r1"
+    pace: tuple[str, int] | None = None
+    can: str = ""
 
     @property
     def mrz(self) -> Mrz:
@@ -93,7 +99,8 @@ def personalise(
 ) -> ChipDocument:
     """The chip content, with security object signed at `at`. Raises MalformedMrz, MalformedFile, Misuse."""
     mrz = description.mrz
-    private_key, key_groups = _authentication(description.active_authentication, rng, digest)
+    pace = _pace_infos(description.pace)
+    private_key, key_groups = _authentication(description.active_authentication, pace, rng, digest)
     groups = {
         1: compose_dg1(mrz),
         2: _portrait(description),
@@ -102,6 +109,8 @@ def personalise(
     }
     files = {group_file(number).file_id: content for number, content in groups.items()}
     files[COM.file_id] = compose_com(tuple(sorted(groups)))
+    if pace:
+        files[CARD_ACCESS.file_id] = compose_security_infos(pace)
     files[SOD.file_id] = compose_sod(groups, signer, digest=digest, at=at)
     return ChipDocument(
         files=files,
@@ -109,6 +118,7 @@ def personalise(
         private_key=private_key,
         hash=digest,
         profile=profile or ChipProfile(),
+        can=Can(description.can) if description.can else None,
     )
 
 
@@ -129,18 +139,30 @@ def _details(description: Description) -> Dg11:
     )
 
 
-def _authentication(kind: str, rng: Rng, digest: str) -> tuple[bytes, dict[int, bytes]]:
-    """A new active authentication key, with DG15 and, for ECDSA, the DG14 that names the hash."""
-    if kind == "none":
-        return b"", {}
-    key = make_key(kind, rng)
-    der, plain = serialization.Encoding.DER, serialization.NoEncryption()
-    private = key.private_bytes(der, serialization.PrivateFormat.PKCS8, plain)
-    public = key.public_key().public_bytes(der, serialization.PublicFormat.SubjectPublicKeyInfo)
-    groups = {15: compose_dg15(public)}
-    if not kind.startswith("rsa-"):
-        groups[14] = compose_dg14((_authentication_info(digest),))
-    return private, groups
+def _pace_infos(pace: tuple[str, int] | None) -> tuple[SecurityInfo, ...]:
+    """PACEInfo of generic mapping over elliptic curves, version 2 (9303-11 9.2.1)."""
+    if pace is None:
+        return ()
+    cipher, parameter = pace
+    for number, suite in SUITES.items():
+        if suite.name == cipher and parameter in PARAMETERS:
+            version, curve = core.Integer(2).dump(), core.Integer(parameter).dump()
+            return (SecurityInfo(f"{GENERIC_MAPPING}.{number}", version, curve),)
+    raise Misuse(f"no PACE with {cipher} and parameters {parameter}")
+
+
+def _authentication(kind: str, pace: tuple[SecurityInfo, ...], rng: Rng, digest: str) -> tuple[bytes, dict[int, bytes]]:
+    """A new active authentication key with DG15, and the DG14 that names its hash and repeats EF.CardAccess."""
+    infos, groups, private = pace, {}, b""
+    if kind != "none":
+        key = make_key(kind, rng)
+        der, plain = serialization.Encoding.DER, serialization.NoEncryption()
+        private = key.private_bytes(der, serialization.PrivateFormat.PKCS8, plain)
+        public = key.public_key().public_bytes(der, serialization.PublicFormat.SubjectPublicKeyInfo)
+        groups[15] = compose_dg15(public)
+    if kind != "none" and not kind.startswith("rsa-"):
+        infos = (*pace, _authentication_info(digest))
+    return private, groups | ({14: compose_dg14(infos)} if infos else {})
 
 
 def _authentication_info(digest: str) -> SecurityInfo:
