@@ -26,7 +26,7 @@ from emrtd.exchange import Traffic, run
 from emrtd.passive import RawDocument, passive_authentication
 from emrtd.pki.specimen import make_authority, make_revocation_list, make_signer
 from emrtd.pki.trust import TrustStore
-from emrtd.reading import read_document
+from emrtd.reading import first_contact, read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, Description, SoftChip, personalise
 
@@ -85,7 +85,10 @@ class Meter:
 def read(case: Case, *, extended: bool) -> tuple[RawDocument, float, Traffic]:
     """One reading: the document, the terminal's milliseconds, the traffic."""
     chip, traffic = Meter(SoftChip(case.document, seeded(b"silicon"))), Traffic()
-    protocol = read_document(case.document.access, card_access_answers=(), rng=seeded(b"terminal"), extended=extended)
+    found = run(first_contact(), chip)
+    protocol = read_document(
+        case.document.access, card_access_answers=found, rng=seeded(b"terminal"), extended=extended
+    )
     chip.spent, start = 0.0, time.process_time()
     raw = run(protocol, chip, traffic)
     return raw, 1000 * (time.process_time() - start - chip.spent), traffic
