@@ -32,9 +32,10 @@ class VisitFailed(Exception):
 
 @dataclass(frozen=True)
 class Visited:
-    """What the service learned, and what the information page had listed before."""
+    """What the service learned: claims, its own pseudonym of the person, level; and what the information page had listed before."""
 
     claims: Mapping[str, str]
+    sub: str
     acr: str
     listed: Mapping[str, str]
 
@@ -45,6 +46,7 @@ class Form:
     method: str
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    """And boxes: what is sent only where the person presses or ticks it."""
 
 
 @dataclass
@@ -71,7 +73,8 @@ async def visit(service: str, approve: Approve, *, provider: str = "alicem", tim
         answer = (await browser.fetch("GET", f"{service}/api/session")).json()
         if not answer["signed_in"]:
             raise VisitFailed(str(answer["error"]))
-        return Visited(answer["claims"], answer["acr"], listed)
+        claims = dict(answer["claims"])
+        return Visited(claims=claims, sub=claims.pop("sub"), acr=answer["acr"], listed=listed)
 
 
 async def _approved(browser: Browser, page: Page, approve: Approve) -> Page:
@@ -180,13 +183,14 @@ class _Reader(HTMLParser):
         if tag == "form":
             self.page.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
         elif self.page.forms and tag in ("input", "button") and "name" in given:
-            self._control(tag, given)
+            self._control(tag == "button" or given.get("type") == "checkbox", given)
         self._claim = given.get("data-claim")
         self._in_failure = "data-failure" in given
 
-    def _control(self, tag: str, given: Mapping[str, str]) -> None:
+    def _control(self, chosen: bool, given: Mapping[str, str]) -> None:
+        """`chosen`: sent only where it is pressed or ticked."""
         form = self.page.forms[-1]
-        if tag == "button":
+        if chosen:
             form.buttons.append((given["name"], given.get("value", "")))
         else:
             form.fields[given["name"]] = given.get("value", "")
