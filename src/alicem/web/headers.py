@@ -66,7 +66,7 @@ def _headers(origin: str, sources: Sources) -> Iterable[tuple[str, str]]:
     yield (
         "Permissions-Policy",
         "camera=(self), publickey-credentials-create=(self), publickey-credentials-get=(self), "
-        "microphone=(), geolocation=(), usb=(), bluetooth=(), payment=(), display-capture=()",
+        "microphone=(), geolocation=(), usb=(), payment=(), display-capture=()",
     )
     yield "X-Content-Type-Options", "nosniff"
     yield "Cross-Origin-Opener-Policy", "same-origin"

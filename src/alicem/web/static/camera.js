@@ -38,11 +38,11 @@ export async function openCamera() {
 
 /**
  * The actor, who hears `alicem:action` on the document.
- * @param {{demoOrigin: string, persona: string, wrong: string | null}} given @returns {Promise<Camera>}
+ * @param {{origin: string, persona: string, wrong: string | null}} demo @returns {Promise<Camera>}
  */
-export async function openActor({ demoOrigin, persona, wrong }) {
-  const { createActor } = await import(`${demoOrigin}/static/actor.js`);
-  const spritesUrl = new URL(`/personas/${encodeURIComponent(persona)}/sprites`, demoOrigin);
+export async function openActor({ origin, persona, wrong }) {
+  const { createActor } = await import(`${origin}/static/actor.js`);
+  const spritesUrl = new URL(`/personas/${encodeURIComponent(persona)}/sprites`, origin);
   if (wrong === "face") spritesUrl.searchParams.set("wrong", "face");
   return closable(await createActor({ spritesUrl: spritesUrl.href, persona }));
 }

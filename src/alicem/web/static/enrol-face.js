@@ -26,8 +26,8 @@ async function agree(enrolment, version) {
   try {
     camera = enrolment.demo?.actor ? await openActor(enrolment.demo) : await openCamera();
   } catch (error) {
-    const denied = error instanceof NoCamera && error.denied;
-    return problem("consent-problem", t(denied ? "enrolment.js.camera_denied" : "enrolment.js.camera_none"));
+    if (!(error instanceof NoCamera)) throw error;
+    return problem("consent-problem", t(error.denied ? "enrolment.js.camera_denied" : "enrolment.js.camera_none"));
   } finally {
     byId("agree").disabled = false;
   }

@@ -59,16 +59,14 @@ function fillDocument(found) {
   document.querySelector(`[name="kind"][value="${found.kind}"]`).checked = true;
   showPicture(found.kind);
   byId("number").value = found.number;
-  fillDate("birth", found.birth_date, pastCentury(found.birth_date));
-  fillDate("expiry", found.expiry_date, "20");
+  fillDate("birth", found.birth_date);
+  fillDate("expiry", found.expires);
 }
 
-/** A birth is in the past: 85 is 1985, 01 is 2001. */
-const pastCentury = (date) => (Number(date.slice(0, 2)) > new Date().getFullYear() % 100 ? "19" : "20");
-
-function fillDate(id, date, century) {
-  const [year, month, day] = date.match(/../g).map((part) => part.replace("<<", ""));
-  for (const [part, value] of Object.entries({ year: year && century + year, month, day })) field(id, part).value = value;
+/** @param {string} date `1988-05-17`; zeros for what is unknown. */
+function fillDate(id, date) {
+  const [year, month, day] = date.split("-").map((part) => (Number(part) ? part : ""));
+  for (const [part, value] of Object.entries({ year, month, day })) field(id, part).value = value;
 }
 
 const field = (id, part) => byId(id).querySelector(`[data-part="${part}"]`);

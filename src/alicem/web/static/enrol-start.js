@@ -5,7 +5,7 @@
 import { hasCamera } from "./camera.js";
 import { carriers } from "./chip.js";
 import { persist } from "./state.js";
-import { byId, given } from "./ui.js";
+import { byId, given, language } from "./ui.js";
 
 /** The demonstration's set-up, or null outside it. @typedef {{origin: string, persona: string, wrong: string | null, actor: boolean, person: any}} Demo */
 
@@ -18,11 +18,13 @@ const chipWrong = () => (["document", "chip"].includes(given.wrong) ? given.wron
 /** Fill the form that chooses a specimen person, and fetch the chosen one. @returns {Promise<Demo | null>} */
 export async function fillCast() {
   if (!given.demoOrigin) return null;
-  const people = await fetchJson("/personas");
-  if (!Array.isArray(people) || people.length === 0) return null;
+  const people = (await fetchJson("/personas"))?.personas;
+  if (!people?.length) return null;
   given.persona ||= people[0].name;
   byId("persona").replaceChildren(
-    ...people.map(({ name, display_name: label }) => new Option(label ?? name, name, false, name === given.persona)),
+    ...people.map(({ name, shown_name: who, about }) =>
+      new Option(`${who} (${about[language]})`, name, false, name === given.persona),
+    ),
   );
   byId("cast").hidden = false;
   const person = await fetchJson(`/personas/${encodeURIComponent(given.persona)}`);

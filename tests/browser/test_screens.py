@@ -1,0 +1,155 @@
+"""Screens that need no server behind them: how they stand in every width, language and colour scheme, and that they ask nobody else for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from alicem import reasons
+from alicem.settings import Database, Keys, Mail, Registry, Service, Settings, Trust
+from alicem.web import site
+from alicem.web.headers import SecurityHeaders
+from alicem.web.pages import Pages
+from alicem.web.static_files import static_routes
+
+NOWHERE = Path("nowhere")
+ADDRESSES = {
+    "home": "/",
+    "help": "/help",
+    "enrol": "/enrol",
+    "phone": "/phone",
+    "approve": "/phone/approve#a.b.c",
+    "suspend": "/suspend",
+    "suspend-not-found": "/suspend?outcome=not_found",
+    "suspend-done": "/suspend?outcome=done",
+}
+WIDTHS = {"narrow": 320, "wide": 1200}
+
+
+def application(origin: str) -> Starlette:
+    settings = Settings(
+        service=Service(profile="development", origin=origin),
+        database=Database("sqlite://"),
+        keys=Keys(NOWHERE),
+        trust=Trust(NOWHERE),
+        registry=Registry("http://127.0.0.1:1", NOWHERE),
+        mail=Mail("127.0.0.1", 1, "nobody@alicem.example"),
+    )
+    pages = Pages()
+
+    async def suspend(request: Request) -> Response:
+        return pages.render(request, "accounts/suspend.html", outcome=request.query_params.get("outcome"))
+
+    routes = [Route("/suspend", suspend), *site.routes(pages, settings, reasons.load()), *static_routes()]
+    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)])
+
+
+@pytest.fixture(scope="session")
+def origin(serve: Callable[..., str]) -> str:
+    return serve(application)
+
+
+def settle(page: Page) -> None:
+    """Wait until the page's module, where it has one, has chosen its screen."""
+    if page.locator("script").count():
+        page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", sorted(WIDTHS))
+def test_every_screen_fits(
+    chromium: Browser, origin: str, screens: Path, width: str, scheme: str, language: str
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": WIDTHS[width], "height": 800}, color_scheme=scheme, locale=language, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    elsewhere: list[str] = []
+    page.on(
+        "request",
+        lambda asked: (
+            elsewhere.append(asked.url)
+            if urlsplit(asked.url).scheme not in ("data", "blob") and not asked.url.startswith(origin)
+            else None
+        ),
+    )
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console", lambda said: faults.append(said.text) if said.type == "error" and "404" not in said.text else None
+    )
+    for name, address in ADDRESSES.items():
+        page.goto(origin + address)
+        settle(page)
+        page.screenshot(path=screens / f"{name}-{language}-{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+        assert page.get_attribute("html", "lang") == language
+        assert page.locator("h1:visible").count() == 1, name
+    assert not elsewhere and not faults
+    context.close()
+
+
+# What a control may be smaller for: links in running text (WCAG 2.2, 2.5.8), and the unseen.
+SMALL = """() => [...document.querySelectorAll('button, .button, input, select, summary, header a, footer a')]
+    .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 44 && !/checkbox|radio/.test(one.type))
+    .map((one) => one.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("name", sorted(ADDRESSES))
+def test_targets_are_large_enough(page: Page, origin: str, name: str) -> None:
+    page.goto(origin + ADDRESSES[name])
+    settle(page)
+    assert page.evaluate(SMALL) == []
+
+
+# Contrast of text against the nearest painted background (WCAG 2.2, 1.4.3).
+CONTRAST = """() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+    const behind = (node) => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor);
+        if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+    const bad = [];
+    for (const node of document.querySelectorAll('body :not(.unseen)')) {
+        if (!node.offsetParent || ![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+        if (node.disabled || getComputedStyle(node).opacity !== '1') continue;
+        const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+        if ((a + 0.05) / (b + 0.05) < 4.5) bad.push(node.outerHTML.slice(0, 80));
+    }
+    return bad;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", sorted(ADDRESSES))
+def test_text_has_contrast(page: Page, origin: str, name: str, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(origin + ADDRESSES[name])
+    settle(page)
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_the_first_page_is_light_and_so_are_the_scripts(page: Page, origin: str) -> None:
+    sizes: dict[str, int] = {}
+
+    def weigh(response: object) -> None:
+        sizes[response.url] = response.request.sizes()["responseBodySize"]  # type: ignore[attr-defined]
+
+    page.on("requestfinished", lambda request: weigh(request.response()))
+    page.goto(origin)
+    settle(page)
+    assert sum(sizes.values()) < 100_000
+    sizes.clear()
+    page.goto(origin + "/enrol")
+    settle(page)
+    assert sum(size for url, size in sizes.items() if url.endswith(".js")) < 60_000
