@@ -178,6 +178,9 @@ def _table(kind: Any, given: Any, base: Path, name: str) -> Any:
     if unknown:
         raise SettingsError(f"unknown key {_join(name, min(unknown))}")
     values = {key: _value(hints[key], value, base, _join(name, key)) for key, value in table.items()}
+    for one in fields(kind):
+        if isinstance(one.default, Path):  # a default path is relative to the file too
+            values.setdefault(one.name, base / one.default)
     try:
         return kind(**values)
     except TypeError as error:

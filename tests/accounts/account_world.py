@@ -175,7 +175,7 @@ class World:
         rows = {
             name: [
                 list(map(str, row))
-                for row in self.do(lambda c, n=name: c.exec_driver_sql(f'select * from "{n}"').all())
+                for row in self.do(lambda c, n=name: c.exec_driver_sql(f'select * from "{n}"').all())  # noqa: S608
             ]
             for name in tables
         }

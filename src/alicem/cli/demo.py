@@ -19,6 +19,7 @@ from alicem.cli.face import build_with_progress
 from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.demo import headless, personas, town
 from alicem.demo.personas import Persona
+from alicem.demo.search import SearchIsBlind
 from alicem.reasons import load
 
 WRONG = ("face", "document", "code", "chip")
@@ -52,7 +53,7 @@ def demo(
                 asyncio.run(_headless(here, people[persona], wrong, json_))
             else:
                 asyncio.run(_in_browser(here))
-        except town.TownFailed as failed:
+        except (town.TownFailed, SearchIsBlind) as failed:
             fail(str(failed))
 
 

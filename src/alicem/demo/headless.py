@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from alicem.demo import portraits
 from alicem.demo.personas import Persona
 from alicem.demo.search import LEAST, proven
@@ -152,6 +154,8 @@ async def _sign_in(town: Town, phone: Phone, report: Report) -> None:
     except VisitFailed as failed:
         known = failed.reason if failed.reason in load() else "internal"
         report.refused_because = refused[0] if refused else known
+    except httpx.HTTPError as error:
+        raise TownFailed(f"an application stopped answering: {type(error).__name__}") from error
     else:
         report.service = {"claims": dict(visited.claims), "acr": visited.acr}
 
@@ -181,7 +185,7 @@ def personal_data(persona: Persona) -> dict[str, str]:
         "birthdate": held.birthdate,
         "document_number": document.number,
         "email": persona.email,
-        "address": held.address,
+        "address": held.address.split("\n")[0],
     }
     return {name: text for name, text in named.items() if len(text) >= LEAST}
 

@@ -39,7 +39,7 @@ class Chip:
 
     def __init__(self, stage: str, name: str, wrong: str) -> None:
         address = stage.replace("http", "ws", 1) + f"/chips/{name}" + (f"?wrong={wrong}" if wrong else "")
-        self._socket = connect(address, proxy=None, origin=None, compression=None)
+        self._socket = connect(address, proxy=None, compression=None, open_timeout=60)
 
     def transmit(self, apdu: bytes) -> bytes:
         self._socket.send(apdu)

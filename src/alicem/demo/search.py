@@ -39,7 +39,7 @@ def needles(data: Mapping[str, str], portrait: bytes = b"") -> tuple[Needle, ...
     step = max(_WINDOW, len(portrait) // _PORTRAIT_WINDOWS)
     for start in range(len(portrait) // 8, len(portrait) - _WINDOW, step):
         found += _bytes_encodings("portrait", portrait[start : start + _WINDOW])
-    return tuple({one.pattern: one for one in found}.values())
+    return tuple({(one.name, one.pattern): one for one in found}.values())
 
 
 def _encodings(name: str, text: str) -> Iterator[Needle]:
