@@ -32,7 +32,7 @@ from emrtd.lds.dg1 import parse_dg1
 from emrtd.lds.dg2 import Portrait, parse_dg2
 from emrtd.lds.dg11 import Dg11, parse_dg11
 from emrtd.lds.dg15 import ActiveAuthenticationKey, parse_dg15
-from emrtd.lds.security_infos import SecurityInfos, parse_dg14
+from emrtd.lds.security_infos import SecurityInfos, parse_dg14, parse_security_infos
 from emrtd.lds.sod import Sod, parse_sod
 from emrtd.mrz import Mrz
 from emrtd.pki.certificate import DIGITAL_SIGNATURE, Certificate, load_certificate
@@ -237,6 +237,7 @@ def _document(
     _check_document_type(signer.certificate, dg1)
     if dg14 is not None and dg14.pace and raw.protocol == "BAC":
         raise AccessDowngraded("the chip advertises PACE in DG14 and was opened with BAC")
+    warnings += _access_warnings(raw, dg14)
     document = AuthenticDocument(
         signer=signer,
         at=at,
@@ -253,6 +254,14 @@ def _document(
     if dg1 is not None:  # parse once: a date that cannot be resolved is refused here, not where it is used
         _ = document.birth_date, document.expiry_date
     return document
+
+
+def _access_warnings(raw: RawDocument, dg14: SecurityInfos | None) -> tuple[str, ...]:
+    """What anyone could have written in EF.CardAccess should stand in the signed DG14 too (9303-11 9.2.11)."""
+    if raw.card_access is None or dg14 is None:
+        return ()
+    shown = parse_security_infos(raw.card_access).pace
+    return () if set(shown) <= set(dg14.pace) else ("card_access_differs_from_dg14",)
 
 
 def _check_document_type(signer: Certificate, mrz: Mrz | None) -> None:

@@ -170,6 +170,14 @@ def test_a_phone_that_hides_card_access_is_found_out() -> None:
         passive_authentication(raw, make_state().trust, at=NOW)
 
 
+def test_card_access_that_the_state_did_not_sign_is_a_warning() -> None:
+    raw = read(make_document(WITH_PACE))
+    other = replace(raw, card_access=make_document(replace(WITH_PACE, pace=("3DES", 12))).files[CARD_ACCESS.file_id])
+    assert passive_authentication(raw, make_state().trust, at=NOW).warnings == ()
+    found = passive_authentication(other, make_state().trust, at=NOW)
+    assert found.warnings == ("card_access_differs_from_dg14",)
+
+
 def test_a_reflected_key_is_refused() -> None:
     document = make_document(WITH_PACE)
     chip = SoftChip(document, seeded(b"silicon"))

@@ -287,6 +287,18 @@ def test_security_object_with_garbage_after(raw: RawDocument, state: State) -> N
     assert accept(replace(raw, sod=raw.sod + bytes(20)), state)
 
 
+def test_security_object_nested_without_end(raw: RawDocument, state: State) -> None:
+    """Octet strings inside octet strings (BER) exhaust a recursive reader: refused by name."""
+    nested = b"\x04\x00"
+    for _ in range(5_000):
+        nested = tlv.encode(0x24, nested)
+    content = tlv.encode(0x30, bytes.fromhex("0606678108010101"), tlv.encode(0xA0, nested))
+    signed = tlv.encode(0x30, b"\x02\x01\x03", b"\x31\x00", content, b"\x31\x00")
+    info = tlv.encode(0x30, bytes.fromhex("06092A864886F70D010702"), tlv.encode(0xA0, signed))
+    with pytest.raises(MalformedFile):
+        accept(replace(raw, sod=tlv.encode(0x77, info)), state)
+
+
 def test_security_object_altered_at_each_byte(raw: RawDocument, state: State) -> None:
     """Whatever byte is changed: refused by name, or the change was outside what anything relies on."""
     accepted = 0

@@ -91,7 +91,7 @@ def parse_sod(content: bytes) -> Sod:
         return _parse(inner)
     except MalformedTlv as error:
         raise MalformedFile("SOD", str(error)) from error
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedFile("SOD", f"cannot be read: {error}") from error
 
 

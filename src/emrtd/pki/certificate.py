@@ -66,7 +66,7 @@ def load_certificate(der: bytes) -> Certificate:
         raise MalformedCertificate(f"a certificate of {len(der)} bytes")
     try:
         return _load(der)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedCertificate(f"a certificate cannot be read: {error}") from error
 
 

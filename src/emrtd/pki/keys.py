@@ -52,7 +52,7 @@ def load_public_key(spki: bytes) -> PublicKey:
             return _rsa(info)
         if oid == EC_OID:
             return _ec(info)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise MalformedCertificate(f"a public key cannot be read: {error}") from error
     raise UnsupportedAlgorithm(f"public key of kind {oid}")
 

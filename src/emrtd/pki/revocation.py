@@ -38,7 +38,7 @@ def load_revocation_list(der: bytes) -> RevocationList:
         raise MalformedCertificate(f"a revocation list of {len(der)} bytes")
     try:
         return _load(der)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedCertificate(f"a revocation list cannot be read: {error}") from error
 
 

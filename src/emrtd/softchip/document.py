@@ -85,7 +85,7 @@ def _read(kind: type[ChipDocument], content: dict[str, object]) -> ChipDocument:
         private_key=_decode(content["private_key"]),
         hash=str(content["hash"]),
         profile=ChipProfile(**profile),
-        can=Can(str(content["can"])) if content["can"] else None,
+        can=Can(str(content["can"])) if content.get("can") else None,
     )
 
 
