@@ -70,9 +70,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self.held: datetime | None = None
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return (self.held or datetime.now(UTC)) + self.ahead
+
+    def hold(self) -> None:
+        """Stop at the beginning of a slot of references."""
+        at = int(time.time()) // 30 * 30
+        self.held = datetime.fromtimestamp(at, UTC)
 
     def advance(self, seconds: float) -> None:
         self.ahead += timedelta(seconds=seconds)

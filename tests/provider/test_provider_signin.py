@@ -267,6 +267,7 @@ def test_an_approval_not_fetched_in_time_gives_nothing(own_world: World) -> None
 
 
 def test_a_reference_lives_to_the_end_of_the_next_slot(own_world: World) -> None:
+    own_world.clock.hold()
     browser = Browser(own_world)
     browser.open()
     first = browser.link.partition("#")[2]

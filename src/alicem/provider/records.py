@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     Connection,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     insert,
     select,
@@ -90,64 +92,70 @@ class Signin:
 
 
 _FIELDS = tuple(one.name for one in fields(Signin))
+_COLUMNS = tuple(signins.c[name] for name in _FIELDS)
+
+# Statements are made once: composing one costs SQLAlchemy three times its execution.
+_NAME: BindParameter[str] = bindparam("name")
+_AT: BindParameter[int] = bindparam("at")
+_KEY: BindParameter[bytes] = bindparam("key")
+_FIND = select(*_COLUMNS).where(signins.c.signin == _NAME)
+_CONCLUDE = (
+    update(signins)
+    .where(signins.c.signin == _NAME, signins.c.outcome == WAITING, signins.c.expires_at > _AT)
+    .values(outcome=bindparam("ended"), claims=bindparam("sealed"))
+)
+_TAKE_SIGNIN = delete(signins).where(signins.c.signin == _NAME, signins.c.browser_key == _KEY).returning(*_COLUMNS)
+_TAKE_CODE = delete(codes).where(codes.c.code_hash == _KEY).returning(codes.c.sealed, codes.c.expires_at)
+_TAKE_TOKEN = (
+    delete(access_tokens)
+    .where(access_tokens.c.token_hash == _KEY)
+    .returning(access_tokens.c.sealed, access_tokens.c.expires_at)
+)
+_REVOKE = delete(access_tokens).where(access_tokens.c.code_hash == _KEY)
+_ADD_SIGNIN, _ADD_CODE, _ADD_TOKEN = insert(signins), insert(codes), insert(access_tokens)
 
 
 def add_signin(connection: Connection, signin: Signin) -> None:
-    connection.execute(insert(signins).values({name: getattr(signin, name) for name in _FIELDS}))
+    connection.execute(_ADD_SIGNIN, {name: getattr(signin, name) for name in _FIELDS})
 
 
 def find_signin(connection: Connection, signin: str) -> Signin | None:
-    return _signin(connection.execute(select(signins).where(signins.c.signin == signin)).first())
+    return _signin(connection.execute(_FIND, {"name": signin}).first())
 
 
 def conclude(connection: Connection, signin: str, now: datetime, outcome: str, claims: str | None = None) -> bool:
     """End a sign-in that still waits; whether it did. It can end once."""
-    statement = (
-        update(signins)
-        .where(signins.c.signin == signin, signins.c.outcome == WAITING, signins.c.expires_at > int(now.timestamp()))
-        .values(outcome=outcome, claims=claims)
-    )
-    return connection.execute(statement).rowcount == 1
+    values = {"name": signin, "at": int(now.timestamp()), "ended": outcome, "sealed": claims}
+    return connection.execute(_CONCLUDE, values).rowcount == 1
 
 
 def take_signin(connection: Connection, signin: str, browser_key: bytes) -> Signin | None:
     """The row, for the browser it belongs to, once."""
-    statement = (
-        delete(signins)
-        .where(signins.c.signin == signin, signins.c.browser_key == browser_key)
-        .returning(*(signins.c[name] for name in _FIELDS))
-    )
-    return _signin(connection.execute(statement).first())
+    return _signin(connection.execute(_TAKE_SIGNIN, {"name": signin, "key": browser_key}).first())
 
 
 def add_code(connection: Connection, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
-    connection.execute(insert(codes).values(code_hash=code_hash, sealed=sealed, expires_at=expires_at))
+    connection.execute(_ADD_CODE, {"code_hash": code_hash, "sealed": sealed, "expires_at": expires_at})
 
 
 def take_code(connection: Connection, code_hash: bytes, now: datetime) -> bytes | None:
     """What the code seals, once, while it lives."""
-    statement = delete(codes).where(codes.c.code_hash == code_hash).returning(codes.c.sealed, codes.c.expires_at)
-    return _living(connection.execute(statement).first(), now)
+    return _living(connection.execute(_TAKE_CODE, {"key": code_hash}).first(), now)
 
 
 def add_token(connection: Connection, token_hash: bytes, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
     values = {"token_hash": token_hash, "code_hash": code_hash, "sealed": sealed, "expires_at": expires_at}
-    connection.execute(insert(access_tokens).values(values))
+    connection.execute(_ADD_TOKEN, values)
 
 
 def take_token(connection: Connection, token_hash: bytes, now: datetime) -> bytes | None:
     """What the access token seals, once, while it lives."""
-    statement = (
-        delete(access_tokens)
-        .where(access_tokens.c.token_hash == token_hash)
-        .returning(access_tokens.c.sealed, access_tokens.c.expires_at)
-    )
-    return _living(connection.execute(statement).first(), now)
+    return _living(connection.execute(_TAKE_TOKEN, {"key": token_hash}).first(), now)
 
 
 def revoke(connection: Connection, code_hash: bytes) -> bool:
     """Take back what a code gave (RFC 6749 §4.1.2); whether there was something."""
-    return connection.execute(delete(access_tokens).where(access_tokens.c.code_hash == code_hash)).rowcount > 0
+    return connection.execute(_REVOKE, {"key": code_hash}).rowcount > 0
 
 
 def expire(connection: Connection, now: datetime) -> None:
