@@ -5,10 +5,16 @@ face into a virtual camera passes them all: that is for the challenge, the phone
 """
 
 import hashlib
+from functools import partial
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from alicem.face.detect import Mesh
+from alicem.face.geometry import Points
+from alicem.face.images import Picture
+from alicem.face.look import Look
 
 REPEATED_AFTER_MS = 1000.0
 CLOSE_MS = 260.0  # two frames further apart say nothing about continuity
@@ -44,3 +50,52 @@ class Stream:
             moved = np.linalg.norm(mesh.points[:, :2].mean(0) - before.points[:, :2].mean(0))
             self.jump = max(self.jump, float(moved) / before.square.side)
         self._face = (at, mesh)
+
+
+TRACKED = 15  # fewer points followed say nothing
+
+
+def relief(before: Look, after: Look) -> float | None:
+    """How far the face is from a plane, between two poses: what the best homography leaves of its movement, over
+    the distance of the eyes. A turned sheet of paper leaves nothing, a nose stays before its cheeks."""
+    start, end = _grey(before.picture), _grey(after.picture)
+    corners = cv2.goodFeaturesToTrack(start, 120, 0.005, before.mesh.eye_distance / 14, mask=_inside(before))
+    if corners is None:
+        return None
+    seen = np.asarray(corners, np.float32)
+    found, followed = _follow(start, end, seen, before.mesh, after.mesh)
+    if followed.sum() < TRACKED:
+        return None
+    plane, _ = cv2.findHomography(seen[followed], found[followed], cv2.LMEDS)
+    if plane is None:
+        return None
+    left = cv2.perspectiveTransform(seen[followed], plane) - found[followed]
+    distance = np.linalg.norm(left.reshape(-1, 2), axis=1) / before.mesh.eye_distance
+    return float(np.sqrt(np.mean(np.minimum(distance, 0.2) ** 2)))
+
+
+def _grey(picture: Picture) -> Picture:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _inside(look: Look) -> Picture:
+    """The face without its rim, where the background shows."""
+    hull = cv2.convexHull(np.ascontiguousarray(look.mesh.points[:, :2])).reshape(-1, 2)
+    middle = hull.mean(0)
+    rim = np.round((hull - middle) * 0.9 + middle).astype(np.int32)
+    mask = np.zeros(look.picture.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, rim, 255)
+    return mask
+
+
+def _follow(start: Picture, end: Picture, seen: Points, before: Mesh, after: Mesh) -> tuple[Points, NDArray[np.bool_]]:
+    """Where the points went, and which of them come back when followed the other way. The search begins where
+    the best plane map of the mesh leads: a start, no more."""
+    rough, _ = cv2.estimateAffine2D(before.points[:, :2], after.points[:, :2])
+    guess = (seen.reshape(-1, 2) @ rough[:, :2].T + rough[:, 2]).reshape(-1, 1, 2).astype(np.float32)
+    side = int(before.eye_distance / 4) | 1
+    flow = partial(cv2.calcOpticalFlowPyrLK, winSize=(side, side), maxLevel=1, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
+    found, there, _ = flow(start, end, seen, guess)
+    returned, back, _ = flow(end, start, found, seen.copy())
+    near = np.linalg.norm((returned - seen).reshape(-1, 2), axis=1) < 0.03 * before.eye_distance
+    return np.asarray(found, np.float32), (there.ravel() == 1) & (back.ravel() == 1) & near

@@ -48,6 +48,7 @@ class Findings:
     missed: Action | None = None
     misplaced: Action | None = None  # done when another action was asked, or none
     finished: bool = False
+    turned: bool = False  # a turn was part of the challenge
     scores: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
@@ -67,8 +68,10 @@ RULES: tuple[Rule, ...] = (
     (lambda f: f.over("repeated"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("jump"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("one_person"), Outcome.REFUSE, Reason.ATTACK),
+    (lambda f: "relief" in f.scores and f.under("relief"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("doubtful"), Outcome.REFUSE, Reason.NOT_SAME_PERSON),
     (lambda f: f.under("same_person"), Outcome.DOUBTFUL, Reason.DOUBTFUL),
+    (lambda f: f.turned and "relief" not in f.scores, Outcome.DOUBTFUL, Reason.DOUBTFUL),
 )
 
 

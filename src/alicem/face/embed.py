@@ -65,7 +65,10 @@ def _dlib(models: Models, picture: Picture, points: Points) -> Vector:
 def _faceres(models: Models, picture: Picture, square: Square) -> Vector:
     wide = Square(square.x, square.y, FACERES_MARGIN * square.side, square.angle)
     cut = crop(picture, wide.matrix(FACERES_SIZE), FACERES_SIZE)
-    return _both(models, "faceres", cv2.cvtColor(cut, cv2.COLOR_RGB2BGR).astype(np.float32) - FACERES_MEAN)
+    features = _both(models, "faceres", cv2.cvtColor(cut, cv2.COLOR_RGB2BGR).astype(np.float32) - FACERES_MEAN)
+    # averages of rectified features, never negative: under the square root, the few that are strong in every
+    # face weigh less (the Hellinger kernel)
+    return unit(np.sqrt(np.maximum(features, 0)))
 
 
 def _both(models: Models, network: str, cut: NDArray[np.float32]) -> Vector:

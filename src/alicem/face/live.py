@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from alicem.face.actions import Baseline, Movement, Watch, baseline, is_neutral, movement
-from alicem.face.attacks import Stream
+from alicem.face.attacks import Stream, relief
 from alicem.face.challenge import Action, Challenge, kind
 from alicem.face.compare import PortraitError, portrait_template, score
 from alicem.face.decide import Findings, Reason, Verdict, decide
 from alicem.face.embed import Template, average, template
 from alicem.face.hints import Hint, about_pose
 from alicem.face.images import UnusableImageError
-from alicem.face.look import Eye, Look
+from alicem.face.look import Follower, Look
 from alicem.face.models import Models
 from alicem.face.thresholds import Thresholds, published
 
@@ -65,7 +65,7 @@ class LiveCheck:
         self._models = models
         self._challenge = challenge
         self._thresholds = thresholds or published()
-        self._eye = Eye(models)
+        self._follower = Follower(models)
         self._stream = Stream()
         self._watch = Watch(self._thresholds.limits)
         self._phase = Phase.NEUTRAL
@@ -76,6 +76,8 @@ class LiveCheck:
         self._hints: Counter[Hint] = Counter()
         self._trouble: tuple[Hint, float] | None = None
         self._neutral: list[Look] = []
+        self._still: Look | None = None
+        self._relief: float | None = None
         self._baseline: Baseline | None = None
         self._rested: float | None = None
         self._taken = False  # a template of this phase
@@ -123,14 +125,15 @@ class LiveCheck:
 
     def verdict(self) -> Verdict:
         finished = self._index == len(self._challenge.actions)
+        turned = any(kind(action) == "turn" for action in self._challenge.actions)
         limits = self._thresholds.decision()
-        return decide(Findings(self._spoiled, self._missed, self._misplaced, finished, self._scores(), limits))
+        return decide(Findings(self._spoiled, self._missed, self._misplaced, finished, turned, self._scores(), limits))
 
     def _see(self, jpeg: bytes, at: float, received: float | None) -> Hint | None:
         if not self._on_time(at, received):
             return self._fault()
         self._stream.frame(jpeg, at)
-        look = self._eye.look(jpeg, at)
+        look = self._follower.look(jpeg, at)
         hint = look if isinstance(look, Hint) else look.hint
         if hint is not None:
             self._hints[hint] += 1
@@ -157,8 +160,9 @@ class LiveCheck:
         self._neutral.append(look)
         if len(self._neutral) >= FIRST_FRAMES and look.at - self._neutral[0].at >= FIRST_MS:
             self._baseline = baseline([one.measure for one in self._neutral])
-            for one in sorted(self._neutral, key=lambda one: -one.measure.sharpness)[:2]:
-                self._at_rest.append(self._template(one))
+            best = sorted(self._neutral, key=lambda one: -one.measure.sharpness)[:2]
+            self._at_rest.extend(self._template(one) for one in best)
+            self._still = best[0]
             self._neutral.clear()
             self._enter(Phase.PAUSE, look.at)
         return None
@@ -188,6 +192,8 @@ class LiveCheck:
         if others:
             self._end(misplaced=next(iter(others)))
         elif wanted in seen:
+            if kind(wanted) == "turn" and self._still is not None:
+                self._relief = relief(self._still, look)
             self._index += 1
             self._enter(Phase.PAUSE if self._index < len(self._challenge.actions) else Phase.DONE, look.at)
         elif not self._taken and self._begun(moved):
@@ -269,6 +275,8 @@ class LiveCheck:
             "repeated": float(self._stream.repeated),
             "jump": self._stream.jump,
         }
+        if self._relief is not None:
+            scores["relief"] = self._relief
         if self._portrait is not None and self._at_rest:
             point = self._thresholds.compare
             live = average(self._at_rest)

@@ -21,40 +21,50 @@ class Look:
     hint: Hint | None  # a fault of the picture, measured all the same
 
 
-class Eye:
+class Follower:
     """Follows one face from frame to frame: the detector runs on every other frame, the mesh on all."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
         self._face: Mesh | None = None
-        self._turn = 0
+        self._looks = 0
+        self._crowded = False
 
     def look(self, jpeg: bytes, at: float) -> Look | Hint:
         try:
             picture = decode(jpeg, FRAME)
         except UnusableImageError:
             return Hint.UNREADABLE
-        self._turn += 1
-        if self._face is None or self._turn % 2:
-            found = boxes(self._models, picture)
-            if not found:
-                self._face = None
-                return Hint.NO_FACE
-            if several(found):
-                return Hint.SEVERAL_FACES
-            near = max(found, key=lambda box: box.width)
-            if self._face is None or lost(self._face, near):
-                self._face = precise_mesh(self._models, picture, near)
-        self._face = mesh(self._models, picture, self._face)
-        if self._face.presence < PRESENT:
+        around = self._find(picture)
+        if isinstance(around, Hint):
+            return around
+        face = mesh(self._models, picture, around)
+        self._face = face if face.presence >= PRESENT else None
+        if self._face is None:
+            return Hint.NO_FACE
+        measured = measure(self._models, picture, face)
+        return Look(at, picture, face, measured, about_picture(measured))
+
+    def _find(self, picture: Picture) -> Mesh | Hint:
+        """Where the face was a moment ago, or where the detector says that it is now."""
+        self._looks += 1
+        if self._face is not None and not self._crowded and self._looks % 2 == 0:
+            return self._face
+        found = boxes(self._models, picture)
+        self._crowded = several(found)
+        if not found:
             self._face = None
             return Hint.NO_FACE
-        measured = measure(self._models, picture, self._face)
-        return Look(at, picture, self._face, measured, about_picture(measured))
+        if self._crowded:
+            return Hint.SEVERAL_FACES
+        nearest = max(found, key=lambda box: box.width)
+        if self._face is None or lost(self._face, nearest):
+            return precise_mesh(self._models, picture, nearest)
+        return self._face
 
 
 def several(found: list[Box]) -> bool:
-    widest = max(box.width for box in found)
+    widest = max((box.width for box in found), default=0.0)
     return sum(box.width > BYSTANDER * widest for box in found) > 1
 
 

@@ -33,7 +33,7 @@ class Thresholds:
         return {"same_person": self.compare.accept, "doubtful": self.compare.refuse, **self.attacks}
 
 
-ATTACKS = ("one_person", "frozen_ms", "repeated", "jump")
+ATTACKS = ("one_person", "frozen_ms", "repeated", "jump", "relief")
 
 
 def parse(table: Mapping[str, Any]) -> Thresholds:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 
 import cv2
@@ -12,7 +11,7 @@ from PIL import Image
 from alicem.demo.portraits.face import Face
 from alicem.demo.portraits.shapes import LIDS, ring, smile, step, turned
 from alicem.demo.portraits.textures import CENTRE, SIZE, UNIT, Person, person
-from alicem.demo.portraits.warp import Floats, Pixels, Triangles, cover, triangulate
+from alicem.demo.portraits.warp import NOWHERE, Floats, Pixels, cover
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,6 @@ def posed(shown: Person, pose: Pose) -> tuple[Floats, Floats]:
     return points, shown.outline + np.array([0.1 * math.sin(math.radians(pose.yaw)), 0.0])
 
 
-@cache
-def _mesh_of(face_points: bytes, outline: bytes) -> Triangles:
-    points = np.frombuffer(face_points).reshape(-1, 3)
-    around = np.frombuffer(outline).reshape(-1, 2)
-    return triangulate(np.vstack([points[:, :2], around, ring()]) * UNIT + CENTRE)
-
-
 def render(shown: Person, pose: Pose, camera: Camera) -> Pixels:
     """The person before a wall, RGB 0…255."""
     points, outline = posed(shown, pose)
@@ -62,10 +54,9 @@ def render(shown: Person, pose: Pose, camera: Camera) -> Pixels:
     source = np.vstack([shown.points[:, :2], shown.outline, ring()]) * UNIT + CENTRE
     target = np.vstack([points[:, :2], outline, ring()]) * scale + shift
     depth = np.append(points[:, 2], np.full(len(source) - 468, 0.5))
-    triangles = _mesh_of(shown.points.tobytes(), shown.outline.tobytes())
-    found = cover(source, target, triangles, (camera.width, camera.height), depth)
+    found = cover(source, target, shown.triangles, (camera.width, camera.height), depth)
     texture, alpha = found.apply(_lidded(shown, pose.lids)), found.apply(shown.alpha)
-    alpha = np.where(found.x < -1e3, 0, alpha)[..., None]
+    alpha = np.where(found.x == NOWHERE, 0, alpha)[..., None]
     return np.asarray(texture * alpha + _bust(shown, camera) * (1 - alpha), np.float32)
 
 
@@ -120,13 +111,14 @@ PORTRAIT_BYTES = 18_000
 
 def portrait(face: Face) -> bytes:
     """As a chip holds it: 240 × 320, JPEG 2000, at most 18 kB. Another moment and light than the actor's."""
-    picture = render(person(face), Pose(yaw=1.5, pitch=-1.0, smile=0.04, lids=0.97), PORTRAIT)
+    picture = render(person(face), Pose(yaw=1.5, pitch=-1.0, smile=0.04), PORTRAIT)
     picture = 255 * np.clip(picture / 255, 0, 1) ** 0.92 * np.array([1.02, 1.0, 0.97], np.float32)
     small = cv2.resize(picture, (240, 320), interpolation=cv2.INTER_AREA)
     image = Image.fromarray(np.clip(small, 0, 255).astype(np.uint8))
-    for rate in (14, 16, 20, 26):
-        data = BytesIO()
-        image.save(data, "JPEG2000", quality_mode="rates", quality_layers=[rate], irreversible=True)
-        if data.tell() <= PORTRAIT_BYTES:
-            break
+    return next(data for rate in (14, 16, 20, 26, 40) if len(data := _jpeg2000(image, rate)) <= PORTRAIT_BYTES)
+
+
+def _jpeg2000(image: Image.Image, rate: int) -> bytes:
+    data = BytesIO()
+    image.save(data, "JPEG2000", quality_mode="rates", quality_layers=[rate], irreversible=True)
     return data.getvalue()

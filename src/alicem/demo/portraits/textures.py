@@ -19,12 +19,13 @@ from alicem.demo.portraits.shapes import (
     mirror,
     neutral,
     outline_of,
+    parted,
     ring,
     step,
     upright,
 )
 from alicem.demo.portraits.sources import LIT_FROM_BEHIND
-from alicem.demo.portraits.warp import Cover, Floats, Pixels, cover, triangulate
+from alicem.demo.portraits.warp import Cover, Drawn, Floats, Pixels, Triangles, cover, draw, triangulate
 
 SIZE = 640  # of the person's own picture
 
@@ -42,6 +43,7 @@ class Person:
     alpha: Pixels  # SIZE × SIZE
     points: Floats  # 468 × 3
     outline: Floats  # around the head, × 2
+    triangles: Triangles  # over the points, the outline and the ring
     neck: Colour
     clothes: Colour
 
@@ -49,7 +51,7 @@ class Person:
 def person(face: Face) -> Person:
     canvas = _canvas(face)
     base = canvas.bring(face.head)
-    brought = {name: _matched(canvas.bring(name), base, canvas.hull) for name in _sources_of(face)}
+    brought = {name: _bands(_matched(canvas.bring(name), base, canvas.hull)) for name in _sources_of(face)}
     detail = _blend(brought, face.skin, fine=True)
     for names, grow, mix in (
         ((*BROWS[0], *EYES[0]), (25, 17), face.eyes),
@@ -64,20 +66,27 @@ def person(face: Face) -> Person:
     made, skin = _coloured(made, canvas, face)
     picture = to_rgb(made)
     shown = Person(
-        picture, _eyes_closed(picture, canvas), canvas.alpha, canvas.points, canvas.outline, skin, _hex(face.clothes)
+        texture=picture,
+        eyes_closed=_eyes_closed(picture, canvas),
+        alpha=canvas.alpha,
+        points=canvas.points,
+        outline=canvas.outline,
+        triangles=triangles_of(face.head),
+        neck=skin,
+        clothes=_hex(face.clothes),
     )
     return _mirrored(shown) if face.mirrored else shown
 
 
 def _mirrored(shown: Person) -> Person:
-    """The points keep their names: left stays left."""
+    """Points and places of the outline keep their names: left stays left."""
     return replace(
         shown,
         texture=flipped(shown.texture),
         eyes_closed=flipped(shown.eyes_closed),
         alpha=flipped(shown.alpha),
         points=shown.points[mirror()] * [-1, 1, 1],
-        outline=shown.outline * [-1, 1],
+        outline=shown.outline[(len(shown.outline) // 2 - np.arange(len(shown.outline)))] * [-1, 1],
     )
 
 
@@ -94,7 +103,8 @@ def texture(name: str) -> Pixels:
     source = np.vstack([points[:, :2], ring() * height + points[:, :2].mean(0)])
     target = np.vstack([neutral(name)[:, :2], ring()]) * UNIT + CENTRE
     depth = np.append(neutral(name)[:, 2], np.full(len(ring()), 0.5))
-    flat = cover(source, target, triangulate(target), (SIZE, SIZE), depth).apply(picture.astype(np.float32))
+    layout = np.vstack([parted(neutral(name))[:, :2], ring()]) * UNIT + CENTRE
+    flat = cover(source, target, triangulate(layout), (SIZE, SIZE), depth).apply(picture.astype(np.float32))
     return _without_glare(to_lab(_evenly_lit(flat) if name == LIT_FROM_BEHIND else flat))
 
 
@@ -143,11 +153,15 @@ class _Canvas:
     def alpha(self) -> Pixels:
         return _alpha(self)
 
-    def _cover(self, name: str) -> Cover:
-        own = np.vstack([neutral(name)[:, :2], outline_of(self.face.head), ring()]) * UNIT + CENTRE
+    @cached_property
+    def _here(self) -> Drawn:
         here = np.vstack([self.points[:, :2], self.outline, ring()]) * UNIT + CENTRE
         depth = np.append(self.points[:, 2], np.full(len(here) - 468, 0.5))
-        return cover(own, here, triangulate(here), (SIZE, SIZE), depth)
+        return draw(here, triangles_of(self.face.head), (SIZE, SIZE), depth)
+
+    def _cover(self, name: str) -> Cover:
+        own = np.vstack([neutral(name)[:, :2], outline_of(self.face.head), ring()]) * UNIT + CENTRE
+        return self._here.over(own)
 
     def zone(self, names: tuple[int, ...], grow: tuple[int, int]) -> Pixels:
         """A soft mask over some points, grown by so many pixels across and down."""
@@ -155,6 +169,12 @@ class _Canvas:
         mask = cv2.fillConvexPoly(np.zeros((SIZE, SIZE), np.float32), hull, 1.0)
         grown = cv2.dilate(mask, np.ones((grow[1], grow[0])))
         return np.asarray(cv2.GaussianBlur(grown, (0, 0), 7))[..., None]
+
+
+@cache
+def triangles_of(head: str) -> Triangles:
+    """One division for a head in all its shapes and poses, made while the lips are apart."""
+    return triangulate(np.vstack([parted(neutral(head))[:, :2], outline_of(head), ring()]) * UNIT + CENTRE)
 
 
 def _canvas(face: Face) -> _Canvas:
@@ -175,9 +195,19 @@ def _followed(head: str, points: Floats, volume: float) -> Floats:
     return np.asarray(outline * hair[:, None] + weights @ moved / weights.sum(1, keepdims=True))
 
 
-def _low(picture: Pixels) -> Pixels:
-    """The light and the large forms; the rest is detail."""
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.11 * UNIT), np.float32)
+@dataclass(frozen=True)
+class Bands:
+    """A texture in two: the light and the large forms, and the detail."""
+
+    low: Pixels
+    fine: Pixels
+
+
+def _bands(picture: Pixels) -> Bands:
+    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 0.11 * UNIT / 4)
+    low = cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    return Bands(low, picture - low)
 
 
 def _inner(canvas: _Canvas) -> Pixels:
@@ -200,11 +230,8 @@ def _matched(texture: Pixels, base: Pixels, hull: Pixels) -> Pixels:
     return np.asarray((texture - mine.mean(0)) * gain + theirs.mean(0), np.float32)
 
 
-def _blend(brought: Mapping[str, Pixels], mix: Mapping[str, float], fine: bool) -> Pixels:
-    parts = []
-    for name, weight in mix.items():
-        low = _low(brought[name])
-        parts.append(weight * (brought[name] - low if fine else low))
+def _blend(brought: Mapping[str, Bands], mix: Mapping[str, float], fine: bool) -> Pixels:
+    parts = [weight * (brought[name].fine if fine else brought[name].low) for name, weight in mix.items()]
     return np.asarray(np.sum(parts, axis=0), np.float32)
 
 

@@ -31,46 +31,52 @@ def triangulate(points: Floats) -> Triangles:
     low, high = points.min(0) - 10, points.max(0) + 10
     width, height = high - low
     division = cv2.Subdiv2D((float(low[0]), float(low[1]), float(width) + 1, float(height) + 1))
-    names = {}
-    for index, (x, y) in enumerate(points):
-        names[division.insert((float(x), float(y)))] = index
-    found = []
-    for triangle in np.asarray(division.getTriangleList()).reshape(-1, 3, 2):
-        corners = [_nearest(points, corner) for corner in triangle]
-        if None not in corners and len(set(corners)) == 3:
-            found.append(corners)
-    return np.array(found, np.int32)
+    for x, y in points:
+        division.insert((float(x), float(y)))
+    corners = np.asarray(division.getTriangleList()).reshape(-1, 2)
+    distance = np.abs(corners[:, None] - points[None]).sum(2)
+    nearest = np.where(distance.min(1) < 1e-2, distance.argmin(1), -1).reshape(-1, 3)
+    whole = (nearest >= 0).all(1)  # the others lean on the frame that the division adds
+    return np.asarray(nearest[whole], np.int32)
 
 
-def _nearest(points: Floats, corner: Floats) -> int | None:
-    distance = np.abs(points - corner).sum(1)
-    best = int(distance.argmin())
-    return best if distance[best] < 1e-2 else None
+@dataclass(frozen=True)
+class Drawn:
+    """Which triangle of the target each pixel belongs to; −1 where there is none."""
+
+    owner: NDArray[np.int32]
+    target: Floats
+    triangles: Triangles
+
+    def over(self, source: Floats) -> Cover:
+        maps = _affine(self.target[self.triangles], source[self.triangles])
+        inside = self.owner >= 0
+        rows, columns = np.nonzero(inside)
+        chosen = maps[self.owner[inside]]
+        x = np.full(self.owner.shape, NOWHERE, np.float32)
+        y = np.full(self.owner.shape, NOWHERE, np.float32)
+        x[inside] = chosen[:, 0, 0] * columns + chosen[:, 0, 1] * rows + chosen[:, 0, 2]
+        y[inside] = chosen[:, 1, 0] * columns + chosen[:, 1, 1] * rows + chosen[:, 1, 2]
+        return Cover(x, y)
 
 
-def cover(
-    source: Floats, target: Floats, triangles: Triangles, size: tuple[int, int], depth: Floats | None = None
-) -> Cover:
-    """`size` is width, height; with `depth` (larger is farther) the far triangles are drawn first."""
+NOWHERE = -1e4
+
+
+def draw(target: Floats, triangles: Triangles, size: tuple[int, int], depth: Floats) -> Drawn:
+    """`size` is width, height; the far triangles (larger depth) are drawn first."""
     width, height = size
-    order = np.arange(len(triangles))
-    if depth is not None:
-        order = np.argsort(-depth[triangles].mean(1), kind="stable")
+    order = np.argsort(-depth[triangles].mean(1), kind="stable")
     closed = _area(target[triangles[order]]) < COLLAPSED
-    order = np.concatenate([order[closed], order[~closed]])
     owner = np.full((height, width), -1, np.int32)
     corners = np.round(target[triangles] * 16).astype(np.int32)  # sixteenths of a pixel
-    for index in order:
+    for index in [*order[closed], *order[~closed]]:
         cv2.fillConvexPoly(owner, corners[index], int(index), lineType=cv2.LINE_8, shift=4)
-    maps = _affine(target[triangles], source[triangles])
-    inside = owner >= 0
-    rows, columns = np.nonzero(inside)
-    chosen = maps[owner[inside]]
-    x = np.full((height, width), -1e4, np.float32)
-    y = np.full((height, width), -1e4, np.float32)
-    x[inside] = chosen[:, 0, 0] * columns + chosen[:, 0, 1] * rows + chosen[:, 0, 2]
-    y[inside] = chosen[:, 1, 0] * columns + chosen[:, 1, 1] * rows + chosen[:, 1, 2]
-    return Cover(x, y)
+    return Drawn(owner, target, triangles)
+
+
+def cover(source: Floats, target: Floats, triangles: Triangles, size: tuple[int, int], depth: Floats) -> Cover:
+    return draw(target, triangles, size, depth).over(source)
 
 
 def _area(corners: Floats) -> Floats:

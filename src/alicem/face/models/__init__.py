@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -128,7 +129,9 @@ class Models:
 
 @cache
 def load() -> Models:
-    """Every network, its file held against the hash noted when it was built."""
+    """Every network, its file held against the hash noted when it was built. One check is one core's work: the
+    picture library is held to one thread as the networks are."""
+    cv2.setNumThreads(1)
     return Models({network.name: _session(network) for network in NETWORKS})
 
 
