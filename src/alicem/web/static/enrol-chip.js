@@ -66,7 +66,14 @@ function progress(fraction) {
   told = tenth;
 }
 
-function closeChip() {
+/** What the server does once the chip was read. @param {string} text */
+export function chipSays(text) {
+  byId("chip-said").textContent = text;
+  say(text);
+}
+
+/** The document may be put away. */
+export function closeChip() {
   chip?.close();
   chip = null;
 }

@@ -14,6 +14,7 @@ let stopPictures = () => {};
 export function consentStep(enrolment, { consent_version: version, tries_left: tries }) {
   faceStopped();
   problem("consent-problem", "");
+  byId("hint").textContent = "";
   byId("face-tries").textContent = tries === undefined ? "" : t("enrolment.js.tries", { count: tries });
   byId("agree").onclick = () => void agree(enrolment, version);
   byId("disagree").onclick = () => enrolment.line.send("consent", { biometrics: false, consent_version: version });

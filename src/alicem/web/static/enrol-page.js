@@ -3,13 +3,13 @@
  */
 
 import { checkDevice, fillCast } from "./enrol-start.js";
-import { chipStep, onBatch } from "./enrol-chip.js";
+import { chipSays, chipStep, closeChip, onBatch } from "./enrol-chip.js";
 import { consentStep, faceStopped, onAction } from "./enrol-face.js";
 import { codeStep, confirmationStep, finish, unfinished } from "./enrol-code.js";
 import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
 import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
 import { loadEnrolment, saveEnrolment, unprotect } from "./state.js";
-import { byId, element, given, language, problem, ready, reason, say, show, t, tOr } from "./ui.js";
+import { byId, element, given, language, problem, ready, reason, show, t, tOr } from "./ui.js";
 
 /** What the steps share. `accessKey`: what was typed in step 3 opens the chip again later, so the vault keeps it. */
 const enrolment = { session: null, line: null, step: null, accessKey: null, demo: null };
@@ -32,17 +32,15 @@ function onStep(message) {
   enrolment.step = message;
   if (message.step === 1) return void enrolment.line.choose({ path: "face", language });
   byId("leave").hidden = message.step > 6;
+  if (message.step !== 4) closeChip();
   if (waiting !== null) waiting = message;
   else STEPS[message.step](enrolment, message);
 }
 
 function onHint({ hint }) {
   const text = tOr(`enrolment.js.hint.${hint}`, "");
-  byId("hint").textContent = text;
-  if (enrolment.step?.step === 4 && hint !== "none") {
-    byId("chip-said").textContent = text;
-    say(text);
-  }
+  if (enrolment.step?.step === 5) byId("hint").textContent = text;
+  else if (hint !== "none") chipSays(text);
 }
 
 function onRefused(message) {

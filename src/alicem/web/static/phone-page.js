@@ -8,7 +8,7 @@ import { unpack } from "./jose.js";
 import { whyNot } from "./refusals.js";
 import { read } from "./sdjwt.js";
 import { UnknownVersion, erase, load, loadEnrolment, openVault, saveEnrolment } from "./state.js";
-import { byId, element, list, moment, once, problem, ready, say, show, t, tOr } from "./ui.js";
+import { byId, element, list, longDate, moment, once, problem, ready, say, show, t, tOr } from "./ui.js";
 
 const HIDDEN = ["chip_key"];
 let code = ""; // held while the identity is open, for a deletion in two taps
@@ -55,6 +55,7 @@ function showIdentity({ credential, history }) {
 /** @param {string} name @param {any} value */
 function written(name, value) {
   if (name === "sex") return t(`phone.js.sex.${["unspecified", "male", "female"][value]}`);
+  if (/date/.test(name) && /^\d{4}-\d\d-\d\d$/.test(value)) return longDate(value);
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 

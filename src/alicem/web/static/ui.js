@@ -84,8 +84,17 @@ export async function once(scope, work) {
   }
 }
 
+/** `1988-05-17` in the page's language; zeros stand for what is unknown. @param {string} date */
+export function longDate(date) {
+  const [year, month, day] = date.split("-").map(Number);
+  const parts = { year: "numeric", ...(month && { month: "long" }), ...(month && day && { day: "numeric" }), timeZone: "UTC" };
+  return new Date(Date.UTC(year, (month || 1) - 1, day || 1)).toLocaleDateString(locale, parts);
+}
+
+const locale = language === "fr" ? "fr-FR" : "en-GB";
+
 /** @param {string} iso @returns {string} In the page's language. */
 export const moment = (iso) =>
-  new Date(iso).toLocaleString(language === "fr" ? "fr-FR" : "en-GB", { dateStyle: "long", timeStyle: "short" });
+  new Date(iso).toLocaleString(locale, { dateStyle: "long", timeStyle: "short" });
 
 export { language };

@@ -1,0 +1,318 @@
+"""The whole way in a real browser, against the demonstration's real processes: enrol, sign in, be refused, come back, leave."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from browser_citizen import SHOWN, Citizen, Demo
+from conftest import chromium_path
+from playwright.sync_api import BrowserContext, Playwright, WebSocketRoute, expect
+
+from alicem import reasons
+from alicem.face import models
+
+pytestmark = pytest.mark.timeout(400)
+MakeCitizen = Callable[..., Citizen]
+
+
+def free_ports() -> int:
+    """The first of six free ports in a row."""
+    for base in range(18_000, 30_000, 10):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(base, base + 6):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base
+    raise AssertionError("no six free ports in a row")
+
+
+def answers(address: str) -> bool:
+    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{address}/live", timeout=2):  # noqa: S310 - loopback
+        return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, modules: None) -> Iterator[Demo]:
+    if not models.ready():
+        pytest.skip("no face models: run `alicem face models build`")
+    here = Demo(free_ports())
+    folder = tmp_path_factory.mktemp("demo") / "town"
+    command = [sys.executable, "-m", "alicem", "demo", "--port", str(here.base), "--folder", str(folder)]
+    with (folder.parent / "output").open("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            for _ in range(900):
+                if answers(here.service) and answers(here.alicem):
+                    break
+                assert process.poll() is None, (folder.parent / "output").read_text()
+                time.sleep(0.1)
+            yield here
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def citizen(
+    demo: Demo, context: BrowserContext, screens: Path, request: pytest.FixtureRequest
+) -> Iterator[MakeCitizen]:
+    faults: list[str] = []
+    origins = {urlsplit(one).netloc for one in (demo.alicem, demo.broker, demo.service, demo.stage)}
+
+    def watch(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob", "about") and parts.netloc not in origins:
+            faults.append(f"asked a third party: {url}")
+
+    context.on("request", lambda asked: watch(asked.url))
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+    yield lambda persona="zoe", **given: Citizen(demo, context, persona, screens, **given)
+    assert not faults
+
+
+def cause(name: str) -> str:
+    return reasons.load()[name].fr.cause.replace(" ?", "\u202f?")
+
+
+def test_from_the_chip_to_a_signed_in_service(citizen: MakeCitizen) -> None:
+    zoe = citizen()
+    began = time.monotonic()
+    zoe.enrol()
+    assert time.monotonic() - began < 60
+    expect(zoe.page.locator("#checked li")).to_have_count(7)
+    expect(zoe.page.locator("#erased")).to_contain_text("Vidéo de votre visage")
+    zoe.open_home()
+    expect(zoe.page.locator("#identity")).to_contain_text("Zoë-Anaïs Marie")
+    expect(zoe.page.locator("#identity")).to_contain_text("17 mai 1988")
+    tab = zoe.ask_to_sign_in()
+    number = zoe.follow_link(tab)
+    expect(zoe.page.locator("#asker")).to_have_text("FranceConnect")
+    zoe.approve(number, zoe.code)
+    zoe.screen("approved")
+    tab.wait_for_selector("[data-claim]", timeout=30_000)
+    zoe.picture("information", tab)
+    if tab.locator("[name=consent]").count():
+        tab.check("[name=consent]")
+    tab.click('button[name="decision"][value="continue"]')
+    tab.wait_for_selector("#claims")
+    zoe.picture("signed-in", tab)
+    for claim, value in zoe.person["expected"].items():
+        expect(tab.locator(f'[data-claim="{claim}"]')).to_have_text(value)
+    zoe.open_home()
+    expect(zoe.page.locator("#history li")).to_contain_text("FranceConnect, niveau substantiel")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("document", {"document_not_authentic"}),
+        ("chip", {"chip_is_copy"}),
+        ("face", {"face_not_same_person", "face_doubtful"}),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_own_name(citizen: MakeCitizen, wrong: str, expected: set[str]) -> None:
+    letizia = citizen("letizia", name=f"wrong-{wrong}")
+    letizia.start(wrong=wrong)
+    letizia.prove_email()
+    letizia.copy_document()
+    letizia.read_chip()
+    if wrong == "face":
+        letizia.show_face()
+    letizia.page.wait_for_selector('[data-screen="refused"]:not([hidden])', timeout=90_000)
+    letizia.picture("refused")
+    assert letizia.page.inner_text("#refused-cause") in {cause(name) for name in expected}
+    assert letizia.page.locator("#refused-ways li").count() >= 1
+
+
+def test_a_wrong_code_is_counted_and_a_right_one_still_opens(citizen: MakeCitizen) -> None:
+    mael = citizen("mael", name="wrong-code")
+    mael.enrol()
+    tab = mael.ask_to_sign_in()
+    number = mael.follow_link(tab)
+    mael.approve(number, "730519")
+    expect(mael.page.locator("#approve-problem")).to_contain_text(cause("code_wrong"))
+    expect(mael.page.locator("#approve-problem")).to_contain_text("3 essais")
+    mael.picture("code-wrong")
+    mael.approve(number, mael.code)
+    mael.screen("approved")
+
+
+def test_a_wrong_number_ends_the_sign_in(citizen: MakeCitizen) -> None:
+    farid = citizen("farid", name="wrong-number")
+    farid.enrol()
+    number = farid.follow_link(farid.ask_to_sign_in())
+    farid.approve("10" if number != "10" else "11", farid.code)
+    farid.screen("ended")
+    assert farid.page.inner_text("#ended-cause") == cause("number_wrong")
+
+
+def test_no_is_an_answer(citizen: MakeCitizen) -> None:
+    yasmine = citizen("yasmine", name="refuse")
+    yasmine.enrol()
+    for button in ("#refuse", "#not-mine"):
+        tab = yasmine.ask_to_sign_in()
+        yasmine.follow_link(tab)
+        yasmine.page.click(button)
+        yasmine.screen("refused-by-me")
+        expect(yasmine.page.locator("#watch-out")).to_be_visible(visible=button == "#not-mine")
+        tab.wait_for_selector("[data-failure]", timeout=30_000)
+        tab.close()
+
+
+def test_suspended_from_the_website_without_the_phone(citizen: MakeCitizen) -> None:
+    joao = citizen("joao", name="suspended")
+    joao.enrol()
+    website = joao.context.new_page()
+    website.goto(f"{joao.demo.alicem}/suspend")
+    website.fill("#code", "ABCD EFGH")
+    website.click("main button")
+    joao.picture("not-found", website)
+    expect(website.locator("[role=alert]")).to_be_visible()
+    website.fill("#code", joao.suspension_code.lower())
+    website.click("main button")
+    joao.picture("done", website)
+    expect(website.locator(".notice.good")).to_be_visible()
+    joao.page.goto(f"{joao.demo.alicem}/phone")
+    joao.screen("locked")
+    joao.page.fill("#code", joao.code)
+    joao.page.click("#open-form button")
+    expect(joao.page.locator("#open-problem")).to_contain_text(cause("account_suspended"))
+
+
+def test_deleted_in_two_taps_and_nothing_is_left(citizen: MakeCitizen) -> None:
+    wibowo = citizen("wibowo", name="deleted")
+    wibowo.enrol()
+    wibowo.open_home()
+    wibowo.page.click("#delete")
+    wibowo.picture("sure")
+    wibowo.page.click("#delete-now")
+    wibowo.screen("erased")
+    databases = "async () => (await indexedDB.databases()).map((one) => one.name)"
+    assert wibowo.page.evaluate(databases) == []
+    wibowo.page.goto(f"{wibowo.demo.alicem}/phone")
+    wibowo.screen("none")
+
+
+def test_a_reload_in_each_step_loses_nothing(citizen: MakeCitizen) -> None:
+    camille = citizen("camille", name="reload")
+    page = camille.page
+
+    def reload(then: str) -> None:
+        page.reload()
+        camille.screen(then)
+
+    camille.start()
+    camille.screen("email")
+    reload("email")
+    camille.prove_email()
+    camille.screen("document")
+    reload("document")
+    camille.copy_document()
+    camille.screen("chip")
+    reload("chip")
+    camille.read_chip()
+    camille.screen("consent")
+    reload("consent")
+    page.click("#agree")
+    camille.screen("face")
+    reload("consent")
+    camille.show_face()
+    camille.screen("code")
+    reload("code")
+    camille.choose_code()
+    camille.screen("done")
+    camille.open_home()
+
+
+def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
+    zoe = citizen(name="cut")
+    lines: list[WebSocketRoute] = []
+
+    def carry(line: WebSocketRoute) -> None:
+        line.connect_to_server()
+        lines.append(line)
+
+    zoe.page.route_web_socket(f"ws://localhost:{zoe.demo.base}/enrolment/**", carry)
+
+    def cut() -> None:
+        lines[-1].close(code=3001)
+
+    zoe.start()
+    zoe.screen("email")
+    cut()
+    expect(zoe.page.locator("#line")).to_be_visible()
+    zoe.picture("line")
+    expect(zoe.page.locator("#line")).to_be_hidden()
+    zoe.prove_email()
+    zoe.copy_document()
+    zoe.screen("chip")
+    zoe.page.click("#read-chip")
+    zoe.page.wait_for_function("document.getElementById('chip-progress').value > 0.3")
+    cut()
+    zoe.page.wait_for_function("document.getElementById('read-chip').hidden === false")
+    zoe.page.click("#read-chip")
+    zoe.show_face()
+    zoe.choose_code()
+    zoe.screen("done")
+    assert len(lines) == 3
+
+
+def test_storage_the_browser_lost_is_said(citizen: MakeCitizen) -> None:
+    zoe = citizen(name="forgotten")
+    zoe.enrol()
+    zoe.page.evaluate(
+        """() => new Promise((resolve) => { const asked = indexedDB.open('alicem'); asked.onsuccess = () => {
+        const change = asked.result.transaction('state', 'readwrite'); change.objectStore('state').delete('vault');
+        change.oncomplete = () => { asked.result.close(); resolve(); }; }; })"""
+    )
+    zoe.page.goto(f"{zoe.demo.alicem}/phone")
+    zoe.screen("forgotten")
+
+
+def test_refusing_the_biometrics_shows_the_other_way(citizen: MakeCitizen) -> None:
+    zoe = citizen(name="consent-refused")
+    zoe.start()
+    zoe.prove_email()
+    zoe.copy_document()
+    zoe.read_chip()
+    zoe.screen("consent")
+    zoe.page.click("#disagree")
+    zoe.page.wait_for_selector('[data-screen="refused"]:not([hidden])')
+    zoe.picture("refused")
+    assert zoe.page.inner_text("#refused-cause") == cause("consent_refused")
+
+
+def test_chromium_s_own_camera_shows_no_face(playwright: Playwright, demo: Demo, screens: Path) -> None:
+    browser = playwright.chromium.launch(
+        executable_path=chromium_path(),
+        args=["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
+    )
+    context = browser.new_context(locale="fr-FR")
+    zoe = Citizen(demo, context, "zoe", screens, name="fake-camera")
+    zoe.start(camera="own")
+    zoe.prove_email()
+    zoe.copy_document()
+    zoe.read_chip()
+    zoe.show_face()
+    zoe.screen("face")
+    expect(zoe.page.locator("#hint")).to_have_text("Placez votre visage dans l’ovale.", timeout=20_000)
+    zoe.picture("no-face")
+    zoe.page.click("#cancel")
+    zoe.page.wait_for_selector('[data-screen="refused"]:not([hidden])')
+    assert zoe.page.inner_text("#refused-cause") == cause("cancelled")
+    assert zoe.page.evaluate(SHOWN) == "refused"
+    browser.close()
