@@ -10,9 +10,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from alicem.enrolment.link import LINE
 
 _END_SECONDS = 5.0
+_log = structlog.get_logger("alicem.enrolment")
 
 
 class ProcessDied(Exception):
@@ -61,6 +64,7 @@ class SessionProcess:
         """The next thing the process tells, which must be one of `names`, `refused` or `broken`."""
         tell = await self._tells.get()
         if tell is None or tell["tell"] not in (*names, "refused", "broken"):
+            _log.error("session process died", why=(tell or {}).get("why"), status=self._child.returncode)
             raise ProcessDied
         return tell
 

@@ -50,7 +50,7 @@ def main() -> None:
     link = Link(os.dup(0), os.dup(1))
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(2, 1)  # a stray print must not become a message
-    sys.excepthook = lambda kind, _error, trace: link.tell("broken", why=f"{kind.__name__}, line {_line(trace)}")
+    sys.excepthook = lambda kind, _error, trace: link.tell("crashed", why=f"{kind.__name__} at {_line(trace)}")
     loaded = models.load()
     link.tell("warm")
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
@@ -29,6 +30,8 @@ from alicem.keys import KeyRing
 from alicem.reasons import Refused
 from alicem.settings import Settings
 from alicem.store import Store
+
+_log = structlog.get_logger("alicem.enrolment")
 
 CODE_TRIES, LETTERS = 5, 3
 CODE_LIFE = timedelta(minutes=10)
@@ -246,6 +249,7 @@ async def _told(journey: Journey, name: str) -> dict[str, Any]:
     if told["tell"] == "refused":
         raise Refused(told["reason"])
     if told["tell"] == "broken":
+        _log.warning("protocol error", why=told["why"])
         raise ProtocolError
     return told
 
