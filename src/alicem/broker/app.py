@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from alicem.broker import openid, rnipp, signin
@@ -33,6 +33,7 @@ from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
 
 VERSIONS = Path(__file__).parent / "versions"
+STYLES = Path(__file__).parent / "static" / "broker.css"
 
 _Endpoint = Callable[[Parts, Request], Awaitable[Response]]
 
@@ -88,6 +89,7 @@ def app(
         routes=[
             *(Route(path, partial(endpoint, parts), methods=[method]) for method, path, endpoint in ROUTES),
             Route("/live", _live),
+            Route("/static/broker.css", _styles),
             *static_routes(parts.pages.texts),
         ],
         middleware=[Middleware(SecurityHeaders, origin=settings.origin)],
@@ -98,6 +100,10 @@ def app(
 
 async def _live(_request: Request) -> Response:
     return JSONResponse({"status": "up"})
+
+
+async def _styles(_request: Request) -> Response:
+    return FileResponse(STYLES, media_type="text/css")
 
 
 async def _forbidden(_request: Request, _error: Exception) -> Response:

@@ -128,9 +128,10 @@ def hold(connection: Connection, id: str, identity: bytes) -> None:
     connection.execute(update(sign_ins).where(sign_ins.c.id == id).values(identity=identity))
 
 
-def fail(connection: Connection, id: str, failure: str) -> None:
+def fail(connection: Connection, id: str, provider: str, failure: str) -> None:
     """This try failed; the sign-in lives on, another provider may be chosen."""
-    connection.execute(update(sign_ins).where(sign_ins.c.id == id).values(failure=failure, identity=None, state=None))
+    values = {"provider": provider, "failure": failure, "identity": None, "state": None}
+    connection.execute(update(sign_ins).where(sign_ins.c.id == id).values(**values))
 
 
 def take(connection: Connection, now: int, id: str, browser: str) -> SignIn | None:

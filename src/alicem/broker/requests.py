@@ -101,6 +101,8 @@ def parse(parameters: Iterable[tuple[str, str]], services: Mapping[str, Service]
 
 
 def with_parameters(address: str, parameters: Mapping[str, str]) -> str:
+    if not parameters:
+        return address
     return address + ("&" if urlsplit(address).query else "?") + urlencode(parameters)
 
 

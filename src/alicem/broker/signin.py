@@ -109,7 +109,7 @@ async def choice(parts: Parts, request: Request) -> Response:
         providers=offered,
         failure=here.row.failure,
         failure_key=_failure_key(here.row.failure),
-        tried=parts.providers[here.row.provider].file.title if here.row.failure and here.row.provider else "",
+        tried=_provider(parts, here.row).file.title if here.row.failure else "",
     )
     targets = [one.file.issuer for one in offered if not one.file.coming]
     return _may_go_to(parts, response, [here.request.redirect_uri, *targets])
@@ -147,7 +147,7 @@ async def callback(parts: Parts, request: Request) -> Response:
     row = await parts.store.write(lambda connection: records.come_back(connection, now, state, browser))
     if row is None or row.provider is None or row.nonce is None or row.provider != request.path_params["provider"]:
         raise NoSuchSignIn
-    provider, asked = parts.providers[row.provider], ServiceRequest.from_json(row.request)
+    provider, asked = _provider(parts, row), ServiceRequest.from_json(row.request)
     if "error" in given:
         return await _fail(parts, row.id, f"error_{given['error'][:34]}", provider)
     expected = Expected(row.nonce, asked.level, parts.callback(provider), parts.now)
@@ -172,7 +172,7 @@ async def information(parts: Parts, request: Request) -> Response:
         "broker/information.html",
         sign_in=here.row.id,
         service=here.service.file.title,
-        provider=parts.providers[here.row.provider or ""].file.title,
+        provider=_provider(parts, here.row).file.title,
         level=held.level,
         person=f"{held.identity.given_name} {held.identity.family_name}".strip(),
         claims=list(released(held.identity, here.request.scopes).items()),
@@ -236,7 +236,17 @@ async def _open(parts: Parts, request: Request, number: str | None) -> Open:
     if row is None:
         raise NoSuchSignIn
     asked = ServiceRequest.from_json(row.request)
+    if asked.client_id not in parts.services:  # taken away since
+        raise NoSuchSignIn
     return Open(cookie, row, asked, parts.services[asked.client_id])
+
+
+def _provider(parts: Parts, row: records.SignIn) -> Provider:
+    """The provider the person last chose. Raises `NoSuchSignIn` where it was taken away since."""
+    provider = parts.providers.get(row.provider or "")
+    if provider is None:
+        raise NoSuchSignIn
+    return provider
 
 
 async def _form(parts: Parts, request: Request) -> dict[str, str]:
@@ -256,7 +266,7 @@ async def _leave(parts: Parts, here: Open) -> Response:
 async def _fail(parts: Parts, number: str, failure: str, provider: Provider) -> Response:
     """This try is over: the choice again, with the reason."""
     log.warning("sign-in failed", provider=provider.name, failure=failure)
-    await parts.store.write(lambda connection: records.fail(connection, number, failure[:40]))
+    await parts.store.write(lambda connection: records.fail(connection, number, provider.name, failure[:40]))
     return RedirectResponse(_at("/choice", number), 303)
 
 

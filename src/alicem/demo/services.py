@@ -26,7 +26,7 @@ from joserfc.jwk import KeySet
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from alicem.settings import SettingsError, read
@@ -35,6 +35,7 @@ from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
 
 COOKIE = "__Host-service"
+STYLES = Path(__file__).parent / "static" / "stage.css"
 _LIVES = 3600  # seconds
 _MOST = 1000  # sessions
 
@@ -242,6 +243,7 @@ def app(settings: ServiceSettings) -> Starlette:
             Route("/sign-out", service.sign_out, methods=["POST"]),
             Route("/signed-out", service.signed_out),
             Route("/live", _live),
+            Route("/static/stage.css", _styles),
             *static_routes(service.pages.texts),
         ],
         # A form that is answered by a redirect is held to `form-action` along the whole way (CSP 3 §6.4)
@@ -249,6 +251,10 @@ def app(settings: ServiceSettings) -> Starlette:
         exception_handlers={httpx.HTTPError: unreachable, SignInFailed: unreachable},
         lifespan=lifespan,
     )
+
+
+async def _styles(_request: Request) -> Response:
+    return FileResponse(STYLES, media_type="text/css")
 
 
 async def _live(_request: Request) -> Response:

@@ -125,6 +125,8 @@ class Browser:
             headers = self._headers(url) | ({"origin": _origin(url)} if method == "POST" else {})
             answer = await self._client.request(method, url, data=dict(form) if form else None, headers=headers)
             self._keep(url, answer)
+            if answer.status_code >= 500:
+                raise VisitFailed(f"status_{answer.status_code}")
             if answer.status_code not in (302, 303):
                 return answer
             method, url, form = "GET", urljoin(url, answer.headers["location"]), None
