@@ -78,9 +78,13 @@ def _grey(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
+def _flat(mesh: Mesh) -> Points:
+    return np.ascontiguousarray(mesh.points[:, :2])
+
+
 def _inside(look: Look) -> Picture:
     """The face without its rim, where the background shows."""
-    hull = cv2.convexHull(np.ascontiguousarray(look.mesh.points[:, :2])).reshape(-1, 2)
+    hull = cv2.convexHull(_flat(look.mesh)).reshape(-1, 2)
     middle = hull.mean(0)
     rim = np.round((hull - middle) * 0.9 + middle).astype(np.int32)
     mask = np.zeros(look.picture.shape[:2], np.uint8)
@@ -91,7 +95,7 @@ def _inside(look: Look) -> Picture:
 def _follow(start: Picture, end: Picture, seen: Points, before: Mesh, after: Mesh) -> tuple[Points, NDArray[np.bool_]]:
     """Where the points went, and which of them come back when followed the other way. The search begins where
     the best plane map of the mesh leads: a start, no more."""
-    rough, _ = cv2.estimateAffine2D(before.points[:, :2], after.points[:, :2])
+    rough, _ = cv2.estimateAffine2D(_flat(before), _flat(after))
     guess = (seen.reshape(-1, 2) @ rough[:, :2].T + rough[:, 2]).reshape(-1, 1, 2).astype(np.float32)
     side = int(before.eye_distance / 4) | 1
     flow = partial(cv2.calcOpticalFlowPyrLK, winSize=(side, side), maxLevel=1, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
