@@ -1,0 +1,112 @@
+"""alicem.toml: unknown keys are errors, and a production profile refuses everything that belongs to a demonstration."""
+
+from pathlib import Path
+
+import pytest
+
+from alicem.settings import PRODUCTION_REFUSES, SettingsError, load, production_refusals
+
+SOUND = {
+    "service": {"profile": "production", "origin": "https://alicem.example"},
+    "database": {"url": "sqlite:///alicem.db"},
+    "keys": {"file": "keys.bin"},
+    "trust": {"folder": "trust"},
+    "registry": {"url": "https://registry.example", "token_file": "token"},
+    "mail": {"host": "mail.example", "port": 587, "sender": "no-reply@alicem.example"},
+}
+
+FLAWS: dict[str, tuple[str, str, object]] = {
+    "service.origin is plain http": ("service", "origin", "http://alicem.example"),
+    "service.demo_origin is set": ("service", "demo_origin", "https://demo.example"),
+    "trust.specimen accepts specimen documents": ("trust", "specimen", True),
+    "registry.simulated: the State's registry is simulated": ("registry", "simulated", True),
+    "registry.url is plain http": ("registry", "url", "http://registry.example"),
+    "mail.tls is none": ("mail", "tls", "none"),
+    "face.actor offers the actor": ("face", "actor", True),
+    "face.challenge_seed makes the challenge predictable": ("face", "challenge_seed", "7"),
+    "keys.levels admits software keys": ("keys", "levels", {"software": "high"}),
+}
+READABLE = {
+    "keys.file is readable by others": ("keys", "file", "loose"),
+    "keys.master_key_file is readable by others": ("keys", "master_key_file", "loose"),
+    "registry.token_file is readable by others": ("registry", "token_file", "loose"),
+}
+
+
+def text(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'{key} = "{one}"' for key, one in value.items()) + " }"
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int) else f'"{value}"'
+
+
+def write(tmp_path: Path, table: str = "", key: str = "", value: object = None) -> Path:
+    tables = {name: dict(members) for name, members in SOUND.items()}
+    if table:
+        tables.setdefault(table, {})[key] = value
+    lines = [
+        f"[{name}]\n" + "\n".join(f"{key} = {text(one)}" for key, one in members.items())
+        for name, members in tables.items()
+    ]
+    file = tmp_path / "alicem.toml"
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_sound_production_settings_load(tmp_path: Path) -> None:
+    settings = load(write(tmp_path))
+    assert production_refusals(settings) == ()
+    assert settings.keys.file == tmp_path / "keys.bin"
+    assert settings.service.clients == tmp_path / "clients.toml"
+    assert settings.keys.levels == {"keystore": "high", "passkey": "high", "webcrypto": "substantial"}
+
+
+@pytest.mark.parametrize(("sentence", "flaw"), FLAWS.items())
+def test_production_refuses(tmp_path: Path, sentence: str, flaw: tuple[str, str, object]) -> None:
+    with pytest.raises(SettingsError, match=sentence.replace("(", r"\(")):
+        load(write(tmp_path, *flaw))
+
+
+@pytest.mark.parametrize(("sentence", "flaw"), READABLE.items())
+def test_production_refuses_files_that_others_read(
+    tmp_path: Path, sentence: str, flaw: tuple[str, str, object]
+) -> None:
+    (tmp_path / "loose").write_text("x")
+    (tmp_path / "loose").chmod(0o644)
+    with pytest.raises(SettingsError, match=sentence):
+        load(write(tmp_path, *flaw))
+    (tmp_path / "loose").chmod(0o600)
+    load(write(tmp_path, *flaw))
+
+
+def test_every_row_of_the_table_is_tested() -> None:
+    assert {sentence for sentence, _ in PRODUCTION_REFUSES} == FLAWS.keys() | READABLE.keys()
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "message"),
+    [
+        ("service", "colour", "blue", "unknown key service.colour"),
+        ("colours", "sky", "blue", "unknown key colours"),
+        ("mail", "port", "many", "mail.port: expected int, found str"),
+        ("trust", "specimen", 1, "trust.specimen: expected bool"),
+        ("service", "profile", "holiday", "service.profile"),
+    ],
+)
+def test_an_error_names_its_key(tmp_path: Path, table: str, key: str, value: object, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load(write(tmp_path, table, key, value))
+
+
+def test_a_missing_file_and_broken_toml_are_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "a.toml").write_text("[service")
+    with pytest.raises(SettingsError, match=r"a\.toml"):
+        load(tmp_path / "a.toml")
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    file.write_text(file.read_text().replace('origin = "https://alicem.example"', ""))
+    with pytest.raises(SettingsError, match="service lacks one of origin"):
+        load(file)
