@@ -24,6 +24,7 @@ import uvicorn
 from sqlalchemy import update
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alicem import accounts, credential, jose, keys, provider
 from alicem.accounts import NewAccount
@@ -84,6 +85,17 @@ class Clock:
         self.ahead += timedelta(seconds=seconds)
 
 
+class Restartable:
+    """What the server serves; another application may take its place, as after a restart."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None
+        await self.app(scope, receive, send)
+
+
 @dataclass
 class World:
     """`origin` answers over HTTP; `folder` holds database, keys and clients."""
@@ -93,8 +105,7 @@ class World:
     store: Store
     ring: KeyRing
     clock: Clock
-    room: provider.Provider
-    app: Starlette
+    served: Restartable
     server: uvicorn.Server
     thread: threading.Thread
     people: int = 0
@@ -102,6 +113,11 @@ class World:
     @property
     def origin(self) -> str:
         return self.settings.service.origin
+
+    def restart(self, settings: Settings | None = None, ring: KeyRing | None = None) -> None:
+        """The same database, with other settings, keys or clients."""
+        self.settings, self.ring = settings or self.settings, ring or self.ring
+        self.served.app = make_app(self.settings, self.store, self.ring, self.clock)
 
     def do(self, work: Any) -> Any:
         """Run a function over a connection, durably."""
@@ -164,9 +180,11 @@ def make_world(
     ring = keys.create(settings.keys.file, os.urandom(32), now=clock(), rng=os.urandom, host="localhost")
     store = Store(settings.database.url)
     metadata.create_all(store.engine)
-    app, room = make_app(settings, store, ring, clock)
-    server, thread = serve(app, listener)
-    return World(folder, settings, store, ring, clock, room, app, server, thread)
+    served = Restartable()
+    server, thread = serve(served, listener)
+    world = World(folder, settings, store, ring, clock, served, server, thread)
+    world.restart()
+    return world
 
 
 def make_settings(
@@ -183,7 +201,7 @@ def make_settings(
     )
 
 
-def make_app(settings: Settings, store: Store, ring: KeyRing, clock: Clock) -> tuple[Starlette, provider.Provider]:
+def make_app(settings: Settings, store: Store, ring: KeyRing, clock: Clock) -> Starlette:
     pages = Pages()
     origin = settings.service.origin
     clients = provider.load(settings.service.clients)
@@ -191,11 +209,13 @@ def make_app(settings: Settings, store: Store, ring: KeyRing, clock: Clock) -> t
     instructions = Instructions(store, ring, origin, clock, os.urandom, lambda now: "")
     phones = accounts_endpoints.Accounts(settings, store, instructions, pages, clock, os.urandom)
     routes = [*provider.routes(room), *accounts_endpoints.routes(phones), *static_routes()]
-    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)]), room
+    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)])
 
 
-def serve(app: Starlette, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+def serve(app: ASGIApp, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", ws="none", lifespan="off", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:

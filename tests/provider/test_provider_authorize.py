@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from provider_world import CALLBACK, Browser, World, make_world, request, values
 
 from alicem.provider import authorize
@@ -140,6 +143,30 @@ def test_taken(world: World, browser: Browser, changes: dict[str, str | None]) -
 def test_a_form_of_another_kind_is_not_read(world: World, browser: Browser) -> None:
     answer = browser.http.post(f"{world.origin}/authorize", json=request())
     assert answer.status_code == 400
+
+
+def test_the_page_is_framed_by_nobody_and_runs_nothing_inline(world: World, browser: Browser) -> None:
+    answer = browser.open()
+    policy = answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert not re.search(r"<script(?![^>]*src=)|\son[a-z]+=|\sstyle=", answer.text)
+
+
+words = st.text(st.characters(blacklist_categories=("Cs",)), max_size=30)
+fields = st.sampled_from([*request(), "code_challenge", "code_challenge_method", "max_age", "response_mode", "x"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(fields, words), max_size=6))
+def test_whatever_is_added_the_answer_is_a_page_or_goes_to_the_client(
+    world: World, browser: Browser, added: list[tuple[str, str]]
+) -> None:
+    answer = browser.get("/authorize?" + urlencode([*request().items(), *added]))
+    assert answer.status_code in (200, 303, 400)
+    if answer.status_code == 303:
+        assert answer.headers["location"].startswith(CALLBACK + "?error=")
+        assert values(answer.headers["location"])["iss"] == world.origin
 
 
 def test_too_many_from_one_address_go_back_with_an_error(tmp_path: Path) -> None:

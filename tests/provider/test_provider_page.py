@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
 from provider_world import Browser, Flaws, Person, World, answer, enrol, make_world, request, serve, values
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -93,10 +93,15 @@ def phone(scene: Scene, page: Page, flaws: Flaws | None = None) -> tuple[int, st
         return pool.submit(answer, scene.person, seen, flaws).result()
 
 
+def ours(said: ConsoleMessage) -> bool:
+    """Of the provider's page: the client's has no icon, for one."""
+    return "/callback" not in said.location["url"] and "favicon.ico" not in said.location["url"]
+
+
 def watched(context: BrowserContext) -> tuple[Page, list[str]]:
     page, faults = context.new_page(), list[str]()
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda said: faults.append(said.text) if said.type == "error" and ours(said) else None)
     return page, faults
 
 

@@ -121,7 +121,7 @@ def test_two_federations_leave_the_same_shape_at_every_step(tmp_path: Path) -> N
     for number, client in enumerate(("fc-plus", "fc")):
         world = make_world(tmp_path / str(number))
         try:
-            # names of equal length: the signed request carries the asker's name, which is the client's own
+            # a waiting row carries the client's own words: its name inside the signed request, its state, its scopes
             person, browser = enrol(world), Browser(world)
             browser.open(client_id=client, state="s" * 64, nonce="n" * 64)
             answer(person, browser)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,15 +25,20 @@ from provider_world import (
     answer,
     enrol,
     fresh_device,
+    make_app,
     make_world,
+    redeem,
+    serve,
     set_state,
+    sign_in,
     values,
 )
 from sqlalchemy import select
 
-from alicem import jose
+from alicem import jose, keys
 from alicem.evidence import Level
 from alicem.journal.records import journal
+from alicem.keys import KeyRing
 from alicem.phone import approve as phone_approve
 from alicem.phone.state import open_vault
 
@@ -181,16 +189,53 @@ def test_an_expired_credential_is_refused(own_world: World) -> None:
     assert answer(person, browser) == (400, "credential_expired")
 
 
-def test_a_specimen_is_refused_where_specimens_are_not_trusted(tmp_path: Path) -> None:
-    own = make_world(tmp_path / "w")
-    try:
-        trust = replace(own.settings.trust, specimen=False)
-        object.__setattr__(own.room, "settings", replace(own.settings, trust=trust))
-        person, browser = enrol(own, specimen=True), Browser(own)
+def test_a_specimen_is_refused_where_specimens_are_not_trusted(own_world: World) -> None:
+    settings = own_world.settings
+    own_world.restart(replace(settings, trust=replace(settings.trust, specimen=False)))
+    person, browser = enrol(own_world, specimen=True), Browser(own_world)
+    browser.open()
+    assert answer(person, browser) == (400, "credential_untrusted")
+
+
+def test_a_client_taken_off_the_list_gets_nothing(own_world: World) -> None:
+    person, browser = enrol(own_world), Browser(own_world)
+    browser.open()
+    file = own_world.settings.service.clients
+    file.write_text(file.read_text().replace("[fc-plus]", "[renamed]"))
+    own_world.restart()
+    assert answer(person, browser) == (400, "client_unknown")
+
+
+def test_keys_turn_while_people_sign_in(own_world: World) -> None:
+    """What began under the old keys ends well; subjects stay; both signing keys are published, old logout hints hold."""
+    person, before, across = enrol(own_world), Browser(own_world), Browser(own_world)
+    old = redeem(own_world, sign_in(person, before)["code"]).json()
+    across.open()
+    answered, coded = Browser(own_world), Browser(own_world)
+    for browser in (answered, coded):
         browser.open()
-        assert answer(person, browser) == (400, "credential_untrusted")
-    finally:
-        own.close()
+        answer(person, browser)
+    code = coded.finish()["code"]
+    own_world.restart(ring=turned(own_world))
+    assert answer(person, across) == (200, "done")
+    subjects = {jose.unpack(old["id_token"], "JWT").json()["sub"]}
+    kids = {jose.unpack(old["id_token"], "JWT").header["kid"]}
+    for one in (code, across.finish()["code"], answered.finish()["code"], sign_in(person, Browser(own_world))["code"]):
+        token = jose.unpack(redeem(own_world, one).json()["id_token"], "JWT")
+        subjects.add(token.json()["sub"])
+        kids.add(token.header["kid"])
+    assert len(subjects) == 1
+    assert {key["kid"] for key in httpx.get(f"{own_world.origin}/jwks").json()["keys"]} == kids and len(kids) == 2
+    given = {"id_token_hint": old["id_token"]}
+    assert httpx.get(f"{own_world.origin}/end_session", params=given).status_code == 200
+
+
+def turned(world: World) -> KeyRing:
+    """The ring with one more key of each purpose, the subject's excepted, newest first. Certificates stay under the pinned authority."""
+    new = keys.create(world.folder / "turned.bin", b"k" * 32, now=world.clock(), rng=os.urandom, host="localhost")
+    signing = tuple(key for key in new.signing_keys if key.purpose not in ("issuer", "verifier"))
+    secret = tuple(key for key in new.secret_keys if key.purpose != "subject")
+    return KeyRing(signing + world.ring.signing_keys, secret + world.ring.secret_keys)
 
 
 def test_the_level_is_the_lowest_of_credential_key_and_server(tmp_path: Path) -> None:
@@ -327,11 +372,11 @@ def test_continue_waits_for_the_phone(world: World, browser: Browser) -> None:
     assert browser.get("/signin/continue?t=" + "A" * 22).status_code == 400
 
 
-def events(browser: Browser, path: str, most: int) -> list[tuple[str, dict[str, str]]]:
+def events(browser: Browser, path: str, most: int, origin: str | None = None) -> list[tuple[str, dict[str, str]]]:
     """The first events of a stream."""
     found: list[tuple[str, dict[str, str]]] = []
     headers = {"Cookie": f"__Host-signin={browser.cookie}"}
-    with httpx.stream("GET", browser.world.origin + path, headers=headers, timeout=10) as stream:
+    with httpx.stream("GET", (origin or browser.world.origin) + path, headers=headers, timeout=10) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         name = ""
         for line in stream.iter_lines():
@@ -369,6 +414,35 @@ def test_a_waiting_page_is_woken_at_once(own_world: World) -> None:
         time.sleep(0.3)
         answer(person, browser)
         assert told.result(5)[1][0] == "approved"
+
+
+def test_a_page_at_another_worker_is_told_too(own_world: World) -> None:
+    """The phone's answer reaches one worker, the browser listens at another: the database is what they share."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    second = f"http://localhost:{listener.getsockname()[1]}"
+    server, thread = serve(make_app(own_world.settings, own_world.store, own_world.ring, own_world.clock), listener)
+    person, browser = enrol(own_world), Browser(own_world)
+    browser.open()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            told = pool.submit(events, browser, f"/signin/events?t={browser.signin}", 2, second)
+            time.sleep(0.3)
+            answer(person, browser)
+            assert told.result(8)[1][0] == "approved"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def test_one_sign_in_has_few_streams(own_world: World) -> None:
+    browser = Browser(own_world)
+    browser.open()
+    path = f"{own_world.origin}/signin/events?t={browser.signin}"
+    headers = {"Cookie": f"__Host-signin={browser.cookie}"}
+    with ExitStack() as open_streams:
+        streams = [open_streams.enter_context(httpx.stream("GET", path, headers=headers)) for _ in range(5)]
+        assert [stream.status_code for stream in streams] == [200] * 4 + [503]
 
 
 def test_the_journal_says_that_not_who(own_world: World) -> None:

@@ -18,6 +18,7 @@ from alicem.evidence import Level
 from alicem.jose import BadToken
 from alicem.provider import records, references, request_objects
 from alicem.provider.claims import QUERY, ClaimMalformed, claims_of, emit
+from alicem.provider.clients import Client
 from alicem.provider.parameters import Given
 from alicem.provider.records import WAITING, Signin
 from alicem.provider.room import Provider
@@ -118,6 +119,7 @@ def _verify(provider: Provider, signin: Signin, vp_token: Any, now: datetime) ->
 class Approved:
     """Who may sign in: account, level of this authentication, kind of the phone's key, claims as userinfo will carry them."""
 
+    client: Client
     account: int
     level: Level
     key_kind: str
@@ -143,7 +145,10 @@ def judge(provider: Provider, signin: Signin, phone: ApprovingPhone | None, show
     level = min(presentation.level, phone.level, Level.from_name(cap), provider.reachable)
     if level < signin.level:
         raise Refused("level_not_reachable")
-    return Approved(phone.account, level, phone.key_kind, claims)
+    client = provider.clients.get(signin.client_id)
+    if client is None:  # taken off the list while the person was asked
+        raise Refused("client_unknown")
+    return Approved(client, phone.account, level, phone.key_kind, claims)
 
 
 NOT_ACTIVE = {"suspended": "account_suspended", "locked": "account_locked"}
@@ -178,7 +183,7 @@ def _end_refused(connection: Connection, provider: Provider, signin: str, reason
 def _seal(provider: Provider, signin: Signin, approved: Approved, now: datetime) -> str:
     """What userinfo and the id token will say, to the browser's key alone."""
     contents = {
-        "sub": subject(provider.ring, provider.clients[signin.client_id].sector, approved.account),
+        "sub": subject(provider.ring, approved.client.sector, approved.account),
         "acr": approved.level.acr,
         "amr": amr(approved.key_kind),
         "auth_time": int(now.timestamp()),

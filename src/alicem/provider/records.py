@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -105,6 +106,7 @@ _CONCLUDE = (
     .values(outcome=bindparam("ended"), claims=bindparam("sealed"))
 )
 _TAKE_SIGNIN = delete(signins).where(signins.c.signin == _NAME, signins.c.browser_key == _KEY).returning(*_COLUMNS)
+_TAKE_ENDED = _TAKE_SIGNIN.where(or_(signins.c.outcome != WAITING, signins.c.expires_at <= _AT))
 _TAKE_CODE = delete(codes).where(codes.c.code_hash == _KEY).returning(codes.c.sealed, codes.c.expires_at)
 _TAKE_TOKEN = (
     delete(access_tokens)
@@ -132,6 +134,12 @@ def conclude(connection: Connection, signin: str, now: datetime, outcome: str, c
 def take_signin(connection: Connection, signin: str, browser_key: bytes) -> Signin | None:
     """The row, for the browser it belongs to, once."""
     return _signin(connection.execute(_TAKE_SIGNIN, {"name": signin, "key": browser_key}).first())
+
+
+def take_ended(connection: Connection, signin: str, browser_key: bytes, now: datetime) -> Signin | None:
+    """The row, for the browser it belongs to, once, when nothing is waited for any more."""
+    values = {"name": signin, "key": browser_key, "at": int(now.timestamp())}
+    return _signin(connection.execute(_TAKE_ENDED, values).first())
 
 
 def add_code(connection: Connection, code_hash: bytes, sealed: bytes, expires_at: int) -> None:

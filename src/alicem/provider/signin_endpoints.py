@@ -56,7 +56,7 @@ def set_cookie(response: Response, value: str, life: int = int(AFTERLIFE.total_s
 
 async def show(provider: Provider, request: Request) -> Response:
     """The page again: after a change of language, and every few seconds without JavaScript."""
-    _, signin = await _ours(provider, request)
+    signin = await _ours(provider, request)
     now = provider.clock()
     if signin is None:
         return refusal_page(provider, request, "signin_expired")
@@ -67,11 +67,13 @@ async def show(provider: Provider, request: Request) -> Response:
 
 async def listen(provider: Provider, request: Request) -> Response:
     """Server-sent events: `reference`, then `approved`, `refused` or `replaced`."""
-    _, signin = await _ours(provider, request)
-    if provider.waiting.full():
+    signin = await _ours(provider, request)
+    if signin is None or request.query_params.get("t") != signin.signin:
+        stream = events.replaced()
+    elif provider.waiting.full(signin.signin):
         return Response(status_code=503, headers={"Retry-After": "5"})
-    mine = signin is not None and request.query_params.get("t") == signin.signin
-    stream = events.stream(provider, signin.signin) if signin is not None and mine else events.replaced()
+    else:
+        stream = events.stream(provider, signin.signin)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -146,7 +148,7 @@ def qr_code(text: str) -> bytes:
     """Error correction M. The mask is fixed: choosing it costs three times the drawing, and readers take any (ISO/IEC 18004 §7.8)."""
     out = io.BytesIO()
     segno.make(text, error="m", mask=3, micro=False, boost_error=False).save(
-        out, kind="svg", border=4, xmldecl=False, omitsize=True, dark="#000", light="#fff"
+        out, kind="svg", border=2, xmldecl=False, omitsize=True, dark="#000", light="#fff"
     )
     return out.getvalue()
 
@@ -162,24 +164,24 @@ TABLE: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
 )
 
 
-async def _ours(provider: Provider, request: Request) -> tuple[Browser | None, Signin | None]:
+async def _ours(provider: Provider, request: Request) -> Signin | None:
     """The sign-in that this browser's cookie began."""
     browser = signing_in.browser_of(request.cookies.get(COOKIE))
     if browser is None:
-        return None, None
+        return None
     signin = await provider.store.read(lambda connection: records.find_signin(connection, browser.signin))
-    return browser, signin if signin is not None and signin.browser_key == browser.public else None
+    return signin if signin is not None and signin.browser_key == browser.public else None
 
 
 def _take(
     connection: Connection, provider: Provider, browser: Browser, now: datetime
 ) -> tuple[Signin | None, str | None]:
     """One transaction: a sign-in that ended is taken, and a code minted if it was approved in time."""
-    signin = records.find_signin(connection, browser.signin)
-    if signin is None or (signin.outcome == WAITING and signin.alive(now)):
+    taken = records.take_ended(connection, browser.signin, browser.public, now)
+    if taken is None:
+        signin = records.find_signin(connection, browser.signin)
         return (signin if signin is not None and signin.browser_key == browser.public else None), None
-    taken = records.take_signin(connection, browser.signin, browser.public)
-    if taken is None or taken.claims is None or taken.outcome != APPROVED or not taken.alive(now):
+    if taken.claims is None or taken.outcome != APPROVED or not taken.alive(now):
         return taken, None
     contents = unpack(jose.decrypt(taken.claims, browser.key))
     return taken, tokens.mint(connection, provider, taken, contents, now)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 MOST = 4_000
-"""Pages one process keeps waiting; more of them refresh instead."""
+"""Pages one process keeps waiting; more of them try again later."""
+MOST_EACH = 4
+"""Streams of one sign-in: a page that reloads may overlap itself."""
 
 
 class Waiting:
@@ -13,8 +15,9 @@ class Waiting:
         self._events: dict[str, set[asyncio.Event]] = {}
         self._count = 0
 
-    def full(self) -> bool:
-        return self._count >= MOST
+    def full(self, signin: str) -> bool:
+        """Whether there is no room for one more stream of this sign-in."""
+        return self._count >= MOST or len(self._events.get(signin, ())) >= MOST_EACH
 
     def wake(self, signin: str) -> None:
         """Something happened to this sign-in."""
