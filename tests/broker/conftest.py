@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import uvicorn
-from broker_peers import Provider, Service
+from broker_peers import Provider, Serve, Service, free_port
 from starlette.applications import Starlette
 
 from alicem import broker
 from alicem.broker.app import app as application
 from alicem.settings import Database
-
-Serve = Callable[[Starlette, int], str]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @pytest.fixture

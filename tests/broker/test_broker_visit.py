@@ -9,8 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from broker_peers import ANGELA, Provider
-from conftest import Serve, free_port
+from broker_peers import ANGELA, Provider, Serve, free_port
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
