@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import time
 import urllib.request
 from dataclasses import dataclass, field
@@ -11,9 +13,43 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import BrowserContext, Page
 
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def chromium_path() -> str:
+    """Where Chromium is; the test is skipped where there is none."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium: install the package `chromium`, or name it in $CHROMIUM")
+    return found
+
+
 SHOWN = "document.querySelector('[data-screen]:not([hidden])').dataset.screen"
+
+# What a control may be smaller for: links in running text (WCAG 2.2, 2.5.8), and the unseen.
+SMALL = """() => [...document.querySelectorAll('button, .button, input, select, summary, header a, footer a')]
+    .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 44 && !/checkbox|radio/.test(one.type))
+    .map((one) => one.outerHTML.slice(0, 80))"""
+
+# Contrast of text against the nearest painted background (WCAG 2.2, 1.4.3).
+CONTRAST = """() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+    const behind = (node) => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor);
+        if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+    const bad = [];
+    for (const node of document.querySelectorAll('body :not(.unseen)')) {
+        if (!node.offsetParent || ![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+        if (node.disabled || getComputedStyle(node).opacity !== '1') continue;
+        const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+        if ((a + 0.05) / (b + 0.05) < 4.5) bad.push(node.outerHTML.slice(0, 80));
+    }
+    return bad;
+}"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +109,13 @@ class Citizen:
         self.seen.append(shown)
         self.picture(shown)
         assert shown == name, self.page.inner_text("main")
+        self.looks_right()
+
+    def looks_right(self) -> None:
+        """One heading, nothing beside the screen, large targets, readable text."""
+        assert self.page.locator("h1:visible").count() == 1
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), self.seen[-1]
+        assert self.page.evaluate(SMALL) == [] and self.page.evaluate(CONTRAST) == [], self.seen[-1]
 
     # --- enrolling ---
 
@@ -139,6 +182,12 @@ class Citizen:
         self.show_face()
         self.choose_code()
         self.screen("done")
+
+    def leave(self) -> None:
+        """An enrolment left in its middle would hold its session process for ten minutes."""
+        if self.page.locator("#cancel").is_visible():
+            self.page.click("#cancel")
+            self.page.wait_for_selector('[data-screen="refused"]:not([hidden])')
 
     # --- afterwards ---
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import uvicorn
+from browser_citizen import chromium_path
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from starlette.applications import Starlette
 
 from alicem.web import vendor
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def chromium_path() -> str:
-    """Where Chromium is; the test is skipped where there is none."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip("no Chromium: install the package `chromium`, or name it in $CHROMIUM")
-    return found
 
 
 @pytest.fixture(scope="session")

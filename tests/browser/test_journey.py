@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import subprocess
 import sys
@@ -14,9 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from browser_citizen import SHOWN, Citizen, Demo
-from conftest import chromium_path
-from playwright.sync_api import BrowserContext, Playwright, WebSocketRoute, expect
+from browser_citizen import SHOWN, Citizen, Demo, chromium_path
+from playwright.sync_api import Browser, BrowserContext, Playwright, WebSocketRoute, expect
 
 from alicem import reasons
 from alicem.face import models
@@ -80,7 +80,15 @@ def citizen(
     context.on("request", lambda asked: watch(asked.url))
     context.on("weberror", lambda error: faults.append(str(error.error)))
     context.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
-    yield lambda persona="zoe", **given: Citizen(demo, context, persona, screens, **given)
+    made: list[Citizen] = []
+
+    def make(persona: str = "zoe", **given: str) -> Citizen:
+        made.append(Citizen(demo, context, persona, screens, **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.leave()
     assert not faults
 
 
@@ -114,6 +122,20 @@ def test_from_the_chip_to_a_signed_in_service(citizen: MakeCitizen) -> None:
         expect(tab.locator(f'[data-claim="{claim}"]')).to_have_text(value)
     zoe.open_home()
     expect(zoe.page.locator("#history li")).to_contain_text("FranceConnect, niveau substantiel")
+
+
+def test_the_same_on_a_narrow_dark_screen_in_english(chromium: Browser, demo: Demo, screens: Path) -> None:
+    context = chromium.new_context(
+        locale="en-GB", viewport={"width": 320, "height": 640}, color_scheme="dark", reduced_motion="reduce"
+    )
+    joao = Citizen(demo, context, "joao", screens, name="narrow-dark-en")
+    joao.enrol()
+    joao.open_home()
+    number = joao.follow_link(joao.ask_to_sign_in())
+    joao.approve(number, joao.code)
+    joao.screen("approved")
+    joao.open_home()
+    context.close()
 
 
 @pytest.mark.parametrize(
@@ -251,6 +273,19 @@ def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     def cut() -> None:
         lines[-1].close(code=3001)
 
+    def carry_chip(chip: WebSocketRoute) -> None:
+        """The first reading is cut after sixty commands."""
+        server, commands = chip.connect_to_server(), itertools.count(1)
+
+        def forward(command: str | bytes) -> None:
+            server.send(command)
+            if next(commands) == 60 and len(lines) == 2:
+                cut()
+
+        chip.on_message(forward)
+
+    zoe.page.route_web_socket(f"ws://127.0.0.1:{zoe.demo.base + 3}/chips/**", carry_chip)
+
     zoe.start()
     zoe.screen("email")
     cut()
@@ -261,9 +296,7 @@ def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     zoe.copy_document()
     zoe.screen("chip")
     zoe.page.click("#read-chip")
-    zoe.page.wait_for_function("document.getElementById('chip-progress').value > 0.3")
-    cut()
-    zoe.page.wait_for_function("document.getElementById('read-chip').hidden === false")
+    expect(zoe.page.locator("#read-chip")).to_be_visible()
     zoe.page.click("#read-chip")
     zoe.show_face()
     zoe.choose_code()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browser_citizen import CONTRAST, SMALL
 from playwright.sync_api import Browser, Page
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -99,35 +100,11 @@ def test_every_screen_fits(
     context.close()
 
 
-# What a control may be smaller for: links in running text (WCAG 2.2, 2.5.8), and the unseen.
-SMALL = """() => [...document.querySelectorAll('button, .button, input, select, summary, header a, footer a')]
-    .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 44 && !/checkbox|radio/.test(one.type))
-    .map((one) => one.outerHTML.slice(0, 80))"""
-
-
 @pytest.mark.parametrize("name", sorted(ADDRESSES))
 def test_targets_are_large_enough(page: Page, origin: str, name: str) -> None:
     page.goto(origin + ADDRESSES[name])
     settle(page)
     assert page.evaluate(SMALL) == []
-
-
-# Contrast of text against the nearest painted background (WCAG 2.2, 1.4.3).
-CONTRAST = """() => {
-    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-    const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
-    const behind = (node) => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor);
-        if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
-    const bad = [];
-    for (const node of document.querySelectorAll('body :not(.unseen)')) {
-        if (!node.offsetParent || ![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
-        if (node.disabled || getComputedStyle(node).opacity !== '1') continue;
-        const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
-        if ((a + 0.05) / (b + 0.05) < 4.5) bad.push(node.outerHTML.slice(0, 80));
-    }
-    return bad;
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

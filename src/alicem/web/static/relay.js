@@ -3,9 +3,11 @@
  * understands nothing of what passes, it only stops where the server said to stop.
  */
 
-import { b64, hex, unb64, unhex } from "./encoding.js";
+import { b64, concat, hex, unb64, unhex } from "./encoding.js";
 
 const MOST_COMMANDS = 512;
+const MOST_PARTS = 260; // a chip that promises more for ever must not hold the page
+const MORE_DATA = 0x61;
 
 /** SELECT EF.CardAccess by its short identifier's file, then READ BINARY of it (9303-11 §9.2). */
 const CARD_ACCESS = [
@@ -23,12 +25,23 @@ const CARD_ACCESS = [
  */
 export async function run(chip, commands, progress = () => {}, answers = []) {
   for (const [at, { apdu, allowed }] of commands.entries()) {
-    const answer = await chip.transmit(apdu);
+    const answer = await whole(chip, apdu);
     answers.push(b64(answer));
     progress(at + 1, commands.length);
     if (!allowed.includes(hex(answer.subarray(-2)))) break;
   }
   return answers;
+}
+
+/** One command and its whole answer: 61xx says that xx more bytes wait (ISO/IEC 7816-4 §5.3.4). */
+async function whole(chip, apdu) {
+  let answer = await chip.transmit(apdu);
+  const parts = [];
+  while (answer.at(-2) === MORE_DATA && parts.length < MOST_PARTS) {
+    parts.push(answer.subarray(0, -2));
+    answer = await chip.transmit(Uint8Array.of(apdu[0] & 0x03, 0xc0, 0, 0, answer.at(-1)));
+  }
+  return concat(...parts, answer);
 }
 
 /** @param {import("./chip.js").Chip} chip @returns {Promise<string[]>} What `chip_found` carries. */
