@@ -26,7 +26,7 @@ from alicem.face import Action
 from alicem.face.models.files import folder, lock, write
 from alicem.face.models.packages import Progress
 
-SHEET = 3  # raised when the drawing changes: older sprites are then drawn again
+SHEET = 4  # raised when the drawing changes: older sprites are then drawn again
 WIDTH, HEIGHT = 640, 480
 TURN = 30.0  # degrees at the end of a turn
 SMILE = 1.6  # in smiles of the source

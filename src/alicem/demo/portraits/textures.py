@@ -213,7 +213,7 @@ def _bands(picture: Pixels) -> Bands:
 def _inner(canvas: _Canvas) -> Pixels:
     """Where the mix replaces the head: up to the jaw, but well under the hair."""
     high = cv2.GaussianBlur(cv2.erode(canvas.hull, np.ones((33, 33))), (0, 0), 11)
-    wide = cv2.GaussianBlur(cv2.erode(canvas.hull, np.ones((9, 9))), (0, 0), 4)
+    wide = cv2.GaussianBlur(cv2.erode(canvas.hull, np.ones((25, 25))), (0, 0), 8)
     share = step(-0.05, 0.15, (np.arange(SIZE) - CENTRE[1]) / UNIT)[:, None]
     return np.asarray(high * (1 - share) + wide * share, np.float32)[..., None]
 

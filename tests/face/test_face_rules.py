@@ -1,0 +1,182 @@
+"""Challenge, movements, layers against attacks and the table of rules: without any network."""
+
+from collections import Counter
+from collections.abc import Mapping
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alicem.face import Action, Challenge, Outcome, Reason, draw
+from alicem.face.actions import Limits, Movement, Watch, is_neutral
+from alicem.face.attacks import Stream
+from alicem.face.challenge import kind
+from alicem.face.decide import Findings, decide
+from alicem.face.detect import Mesh
+from alicem.face.thresholds import parse, published
+
+LIMITS = published().limits
+REST = Movement(turn=0.0, smile=0.0, opening=1.0)
+DOING = {
+    Action.TURN_LEFT: Movement(25.0, 0.0, 1.0),
+    Action.TURN_RIGHT: Movement(-25.0, 0.0, 1.0),
+    Action.SMILE: Movement(0.0, 1.5, 0.9),
+    Action.BLINK: Movement(0.0, 0.0, 0.2),
+}
+
+
+def test_a_challenge_asks_each_kind_once_in_every_order() -> None:
+    drawn = Counter(draw().actions for _ in range(600))
+    assert len(drawn) == 12  # six orders, two directions
+    assert min(drawn.values()) > 20
+    assert all({kind(a) for a in actions} == {"smile", "turn", "blink"} for actions in drawn)
+
+
+def test_a_challenge_can_be_drawn_again_from_its_seed() -> None:
+    assert draw(Random(3)) == draw(Random(3))  # noqa: S311
+
+
+@pytest.mark.parametrize(
+    ("actions", "pauses"),
+    [((), ()), ((Action.SMILE,), ()), ((Action.TURN_LEFT, Action.TURN_RIGHT), (1.0, 1.0))],
+)
+def test_a_challenge_is_whole(actions: tuple[Action, ...], pauses: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="challenge"):
+        Challenge(actions, pauses)
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_an_action_counts_once_it_lasted(action: Action) -> None:
+    watch = Watch(LIMITS)
+    seen = [(at, watch.see(at, DOING[action])) for at in range(0, 1000, 100)]
+    first = next(at for at, actions in seen if actions)
+    assert LIMITS.hold_ms[action] <= first <= LIMITS.hold_ms[action] + 100
+    assert all(actions <= {action} for _, actions in seen)
+
+
+def test_a_blink_of_an_eye_is_not_closed_eyes() -> None:
+    watch = Watch(LIMITS)
+    for at in range(0, 4000, 100):
+        assert not watch.see(at, DOING[Action.BLINK] if at % 1000 < 300 else REST)
+
+
+def test_one_lost_frame_does_not_interrupt() -> None:
+    watch = Watch(LIMITS)
+    frames = [DOING[Action.BLINK]] * 4 + [REST] + [DOING[Action.BLINK]] * 3
+    assert [bool(watch.see(at * 100, moved)) for at, moved in enumerate(frames)][-1]
+
+
+@given(st.lists(st.sampled_from([REST, *DOING.values()]), max_size=60))
+def test_rest_is_no_action_and_an_action_no_rest(frames: list[Movement]) -> None:
+    watch = Watch(LIMITS)
+    for index, moved in enumerate(frames):
+        watch.see(index * 100.0, moved)
+        assert is_neutral(moved, LIMITS) == (moved == REST)
+    later = len(frames) * 100.0 + 1000
+    assert not watch.see(later, REST)
+
+
+def face_at(x: float) -> Mesh:
+    spread = np.random.default_rng(1).uniform(-100, 100, (468, 3)).astype(np.float32)
+    return Mesh(spread + np.array([x, 200, 0], np.float32), 1.0)
+
+
+def test_a_stream_stands_still_comes_again_or_jumps() -> None:
+    stream = Stream()
+    for index in range(30):
+        stream.frame(b"same", index * 100.0)
+    assert stream.frozen_ms == 2900
+    again = Stream()
+    for index in range(30):
+        again.frame(bytes([index % 15]), index * 100.0)
+    assert (again.repeated, again.frozen_ms) == (15, 0)
+    moving = Stream()
+    moving.face(face_at(200), 0)
+    moving.face(face_at(210), 100)
+    assert moving.jump < 0.1
+    moving.face(face_at(400), 200)
+    assert moving.jump > published().attacks["jump"]
+
+
+def test_a_camera_that_stutters_is_no_attack() -> None:
+    stream = Stream()
+    for index in range(60):
+        stream.frame(str(index // 4).encode(), index * 100.0)
+    limits = published().attacks
+    assert stream.frozen_ms < limits["frozen_ms"]
+    assert stream.repeated <= limits["repeated"]
+
+
+GOOD = {
+    "same_person": 5.0,
+    "doubtful": 5.0,
+    "one_person": 5.0,
+    "frozen_ms": 0.0,
+    "repeated": 0.0,
+    "jump": 0.1,
+    "relief": 0.07,
+}
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason", "outcome"),
+    [
+        ({}, None, Outcome.ACCEPT),
+        ({"same_person": 3.0, "doubtful": 3.0}, Reason.DOUBTFUL, Outcome.DOUBTFUL),
+        ({"same_person": 2.0, "doubtful": 2.0}, Reason.NOT_SAME_PERSON, Outcome.REFUSE),
+        ({"one_person": 2.0}, Reason.ATTACK, Outcome.REFUSE),
+        ({"frozen_ms": 2000.0}, Reason.ATTACK, Outcome.REFUSE),
+        ({"repeated": 3.0}, Reason.ATTACK, Outcome.REFUSE),
+        ({"jump": 1.0}, Reason.ATTACK, Outcome.REFUSE),
+        ({"relief": 0.005}, Reason.ATTACK, Outcome.REFUSE),
+    ],
+)
+def test_every_rule_speaks(scores: Mapping[str, float], reason: Reason | None, outcome: Outcome) -> None:
+    findings = Findings(finished=True, turned=True, scores=GOOD | scores, thresholds=published().decision())
+    assert (decide(findings).outcome, decide(findings).reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize("name", ["same_person", "doubtful", "one_person", "frozen_ms", "repeated", "jump", "relief"])
+def test_what_was_not_measured_is_never_accepted(name: str) -> None:
+    scores = {other: value for other, value in GOOD.items() if other != name}
+    findings = Findings(finished=True, turned=True, scores=scores, thresholds=published().decision())
+    assert decide(findings).outcome is not Outcome.ACCEPT
+
+
+def test_an_unfinished_check_is_never_accepted() -> None:
+    findings = Findings(finished=False, scores=GOOD, thresholds=published().decision())
+    assert decide(findings).outcome is Outcome.REFUSE
+
+
+def test_thresholds_have_no_defaults() -> None:
+    table = {
+        "compare": {
+            "accept": 3.0,
+            "refuse": 2.0,
+            "provenance": "a test",
+            "dlib": {"mean": 0.8, "deviation": 0.1},
+            "faceres": {"mean": 0.5, "deviation": 0.1},
+        },
+        "live": {
+            "turn": 18.0,
+            "smile": 1.0,
+            "closed": 0.5,
+            "one_person": 2.0,
+            "frozen_ms": 1.0,
+            "repeated": 1.0,
+            "jump": 1.0,
+            "relief": 0.0,
+            "hold_ms": {"smile": 1.0, "turn_left": 1.0, "turn_right": 1.0, "blink": 1.0},
+            "limit_ms": {"neutral": 1.0, "action": 1.0, "pause": 1.0},
+        },
+    }
+    assert isinstance(parse(table).limits, Limits)
+    for part in ("compare", "live"):
+        for name in table[part]:
+            less = {**table, part: {key: value for key, value in table[part].items() if key != name}}
+            with pytest.raises((KeyError, TypeError)):
+                parse(less)
+    with pytest.raises(ValueError, match="refuse is above accept"):
+        parse({**table, "compare": {**table["compare"], "refuse": 4.0}})
