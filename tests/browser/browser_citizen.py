@@ -162,6 +162,7 @@ class Citizen:
     def show_face(self) -> None:
         self.screen("consent")
         self.page.click("#agree")
+        self.screen("face")
 
     def choose_code(self) -> None:
         self.screen("code")

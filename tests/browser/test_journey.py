@@ -304,6 +304,89 @@ def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     assert len(lines) == 3
 
 
+def test_what_can_be_put_right_is_put_right_on_the_spot(citizen: MakeCitizen) -> None:
+    zoe = citizen(name="put-right")
+    page = zoe.page
+    zoe.start()
+    zoe.screen("email")
+    page.fill("#email", "nowhere")
+    page.click("#email-form button:not([type=button])")
+    expect(page.locator("#email-problem")).to_contain_text(cause("email_invalid"))
+    zoe.picture("email-invalid")
+    page.click('[data-specimen="email"]')
+    known = len(zoe.letters())
+    page.click("#email-form button:not([type=button])")
+    zoe.screen("email-code")
+    right = zoe.letter(known)
+    page.fill("#email-code", "000000" if right != "000000" else "000001")
+    page.click("#email-code-form button:not([type=button])")
+    expect(page.locator("#email-code-problem")).to_contain_text("4 essais")
+    page.fill("#email-code", right)
+    page.click("#email-code-form button:not([type=button])")
+    zoe.screen("document")
+    page.click("#document-form button:not([type=button])")
+    expect(page.locator("#document-problem")).not_to_be_empty()
+    page.click('[data-specimen="document"]')
+    page.fill("#number", "24AB12346")
+    page.click("#document-form button:not([type=button])")
+    zoe.read_chip()
+    page.wait_for_selector('[data-screen="refused"]:not([hidden])')
+    zoe.picture("wrong-number")
+    assert page.inner_text("#refused-cause") == cause("access_key_refused")
+    page.click("#again")
+    zoe.copy_document()
+    zoe.read_chip()
+    zoe.show_face()
+    zoe.screen("code")
+    for trivial in ("123456", "170588"):
+        page.fill("#code-first", trivial)
+        page.fill("#code-again", trivial)
+        page.click("#code-form button")
+        expect(page.locator("#code-problem")).to_contain_text("trop facile")
+    zoe.choose_code()
+    zoe.screen("done")
+
+
+def test_a_second_tab_takes_the_session_over(citizen: MakeCitizen, context: BrowserContext) -> None:
+    first = citizen(name="tabs")
+    first.start()
+    first.screen("email")
+    second = citizen(name="tabs-second")
+    second.page.goto(first.page.url)
+    second.screen("email")
+    first.page.wait_for_selector('[data-screen="refused"]:not([hidden])')
+    expect(first.page.locator("#refused-cause")).to_contain_text("autre fenêtre")
+    second.page.reload()
+    second.screen("email")
+
+
+def test_an_answer_lost_on_the_way_is_asked_for_again(citizen: MakeCitizen) -> None:
+    zoe = citizen(name="lost-answer")
+    zoe.enrol()
+    for purpose in ("open", "close"):
+        zoe.page.goto(f"{zoe.demo.alicem}/phone")
+        zoe.screen("locked")
+        if purpose == "close":
+            zoe.page.fill("#code", zoe.code)
+            zoe.page.click("#open-form button")
+            zoe.screen("open")
+            zoe.page.click("#delete")
+        zoe.page.route("**/phone/instruction", lambda route: (route.fetch(), route.abort()))
+        if purpose == "close":
+            zoe.page.click("#delete-now")
+            expect(zoe.page.locator("#delete-problem")).to_contain_text("ne répond pas")
+        else:
+            zoe.page.fill("#code", zoe.code)
+            zoe.page.click("#open-form button")
+            expect(zoe.page.locator("#open-problem")).to_contain_text("ne répond pas")
+        zoe.page.unroute("**/phone/instruction")
+        zoe.page.goto(f"{zoe.demo.alicem}/phone")
+        zoe.screen("locked")
+        zoe.page.fill("#code", zoe.code)
+        zoe.page.click("#open-form button")
+        zoe.screen("open" if purpose == "open" else "erased")
+
+
 def test_storage_the_browser_lost_is_said(citizen: MakeCitizen) -> None:
     zoe = citizen(name="forgotten")
     zoe.enrol()
@@ -341,7 +424,6 @@ def test_chromium_s_own_camera_shows_no_face(playwright: Playwright, demo: Demo,
     zoe.copy_document()
     zoe.read_chip()
     zoe.show_face()
-    zoe.screen("face")
     expect(zoe.page.locator("#hint")).to_have_text("Placez votre visage dans l’ovale.", timeout=20_000)
     zoe.picture("no-face")
     zoe.page.click("#cancel")

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from alicem import reasons
+from alicem.enrolment import receipts
+from alicem.face import Action, Hint
+from alicem.provider.claims import CLAIMS
 from alicem.web.pages import FOLDERS
 from alicem.web.text import LANGUAGES, LOCALE, Texts
 
@@ -18,6 +22,19 @@ USED_IN_MODULE = re.compile(r"""\bt\(\s*["'`]([\w.]+)["'`]\s*[,)]""")
 TEMPLATES = sorted(file for folder in FOLDERS.values() for file in folder.glob("**/*.html"))
 MODULES = sorted(file for file in STATIC.glob("*.js"))
 LOOSE_PUNCTUATION = re.compile(r" [;!?»%]| :(?:\s|$)|« ")
+
+KNOWN_CLAIMS = re.findall(
+    r'"(\w+)"', re.search(r"const KNOWN = \[(.*?)\]", (STATIC / "approval.js").read_text("utf-8"), re.S)[1]
+)  # type: ignore[index]
+FAMILIES = {
+    "enrolment.js.hint": [*map(str, Hint), "none", "checking_document", "checking_registry"],
+    "enrolment.js.action": [*map(str, Action), "none"],
+    "enrolment.js.ways": reasons.NEXT,
+    "enrolment.js.kept": receipts.KEPT,
+    "phone.js.claims": KNOWN_CLAIMS,
+    "phone.js.levels": ["eidas1", "eidas2", "eidas3"],
+}
+"""Texts the modules name by what the server sends."""
 
 
 def files(language: str) -> dict[str, Path]:
@@ -74,3 +91,14 @@ def test_what_a_module_says_exists(module: Path) -> None:
     texts = Texts()
     for key in USED_IN_MODULE.findall(module.read_text("utf-8")):
         assert all(key in texts.for_scripts(language) for language in LANGUAGES), key
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_whatever_the_server_sends_has_a_text(family: str) -> None:
+    for language in LANGUAGES:
+        texts = Texts().for_scripts(language)
+        assert all(f"{family}.{name}" in texts for name in FAMILIES[family])
+
+
+def test_the_phone_knows_every_claim_that_is_asked() -> None:
+    assert {claim.source for claim in CLAIMS.values()} <= set(KNOWN_CLAIMS)

@@ -69,6 +69,7 @@ function listen() {
   });
   byId("refuse").addEventListener("click", () => void once(form, () => onRefuse(false)));
   byId("not-mine").addEventListener("click", () => void once(form, () => onRefuse(true)));
+  document.querySelector(".language").hash = location.hash; // the request is named there
   window.addEventListener("hashchange", () => location.reload()); // another request, scanned into the same page
 }
 

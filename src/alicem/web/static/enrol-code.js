@@ -43,10 +43,7 @@ async function sendCode(enrolment) {
 }
 
 function clearCodes() {
-  for (const id of ["code-first", "code-again"]) {
-    byId(id).value = "";
-    byId(id).removeAttribute("aria-invalid");
-  }
+  for (const id of ["code-first", "code-again"]) byId(id).value = "";
 }
 
 /** Step 7: fetch the credential. The receipt follows on the line. */
@@ -88,7 +85,7 @@ async function activate(receipt, code) {
 }
 
 /** Enrolled, but not activated yet: the phone page asks for the code. */
-export function unfinished() {
+function unfinished() {
   location.assign("/phone");
 }
 

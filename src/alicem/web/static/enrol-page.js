@@ -5,10 +5,10 @@
 import { checkDevice, fillCast } from "./enrol-start.js";
 import { chipSays, chipStep, closeChip, onBatch } from "./enrol-chip.js";
 import { consentStep, faceStopped, onAction } from "./enrol-face.js";
-import { codeStep, confirmationStep, finish, unfinished } from "./enrol-code.js";
+import { codeStep, confirmationStep, finish } from "./enrol-code.js";
 import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
 import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
-import { loadEnrolment, saveEnrolment, unprotect } from "./state.js";
+import { load, loadEnrolment, saveEnrolment, unprotect } from "./state.js";
 import { byId, element, given, language, problem, ready, reason, show, t, tOr } from "./ui.js";
 
 /** What the steps share. `accessKey`: what was typed in step 3 opens the chip again later, so the vault keeps it. */
@@ -74,7 +74,8 @@ function onEnded(why) {
   faceStopped();
   byId("line").hidden = true;
   if (why === null || over) return;
-  forget();
+  if (why === "taken_over") over = true;
+  else forget();
   const moved = { cause: t("enrolment.js.taken_over"), next: t("enrolment.js.taken_over_next") };
   showRefusal(why === "taken_over" ? moved : reason(why));
 }
@@ -120,13 +121,16 @@ function onFault() {
   over = true;
 }
 
+/** Enrolling again is allowed: the old identity is replaced when the new one is complete. */
+const hasIdentity = async (found) => Boolean(found?.activate) || (await load().catch(() => ({ phone: null }))).phone !== null;
+
 async function main() {
   await ready();
   window.addEventListener("unhandledrejection", onFault);
   listen();
   enrolment.demo = await fillCast();
   const found = await loadEnrolment().catch(() => null);
-  if (found?.activate) return unfinished();
+  byId("already").hidden = !(await hasIdentity(found));
   if (isAlive(found)) {
     enrolment.accessKey = await unprotect(found.keys, found.kept);
     return begin(found);

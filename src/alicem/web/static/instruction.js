@@ -4,9 +4,9 @@
  */
 
 import { pinKey } from "./code.js";
-import { b64, now, sha256, unb64 } from "./encoding.js";
+import { b64, fromUtf8, jsonObject, now, sha256, unb64 } from "./encoding.js";
 import { cleanJwk, decrypt, newReceivingKey, publicJwk, sign, thumbprint } from "./jose.js";
-import { load, savePhone } from "./state.js";
+import { erase, load, savePhone } from "./state.js";
 
 /** @typedef {"activate" | "open" | "approve" | "suspend" | "close"} Purpose */
 
@@ -18,6 +18,9 @@ export class InstructionRefused extends Error {
   }
 }
 
+/** The account had been closed by an instruction whose answer was lost; everything here is erased. */
+export class AccountClosed extends Error {}
+
 /** No answer came: the instruction stays pending and is sent again before the next. */
 export class NoAnswer extends Error {}
 
@@ -26,7 +29,7 @@ export class NoAnswer extends Error {}
  * @param {Purpose} purpose
  * @param {string} subject What the instruction is for; its hash is signed.
  * @param {string} code
- * @returns {Promise<{share: Uint8Array, receipt: string | null}>} Raises `InstructionRefused`, `NoAnswer`.
+ * @returns {Promise<{share: Uint8Array, receipt: string | null}>} Raises `InstructionRefused`, `NoAnswer`, `AccountClosed`.
  */
 export async function instruct(purpose, subject, code) {
   return navigator.locks.request("alicem instruction", async () => {
@@ -57,12 +60,18 @@ export async function instruct(purpose, subject, code) {
 /** Learn the outcome of an instruction whose answer was lost, so that its number is used up on both sides. */
 async function settle(phone) {
   if (phone.pending === null) return;
-  try {
-    await send(phone);
-  } catch (error) {
-    if (error instanceof NoAnswer) throw error; // a refusal settles it as well as a success
+  const closing = purposeOf(phone.pending) === "close";
+  const answer = await send(phone).catch((error) => error);
+  if (answer instanceof NoAnswer) throw answer;
+  // An erased account is unknown to the server: its phone is refused like a stranger's.
+  if (closing && (!(answer instanceof Error) || answer.outcome === "instruction_refused")) {
+    await erase();
+    throw new AccountClosed("the account was closed");
   }
 }
+
+const purposeOf = (instruction) => jsonObject(payloadOf(fromUtf8(payloadOf(instruction)))).purpose;
+const payloadOf = (token) => unb64(token.split(".")[1]);
 
 /** Send what is pending; forget it once there is an answer, whatever it says. */
 async function send(phone) {

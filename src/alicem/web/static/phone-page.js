@@ -3,7 +3,7 @@
  */
 
 import { jsonObject } from "./encoding.js";
-import { instruct } from "./instruction.js";
+import { AccountClosed, instruct } from "./instruction.js";
 import { unpack } from "./jose.js";
 import { whyNot } from "./refusals.js";
 import { read } from "./sdjwt.js";
@@ -22,7 +22,8 @@ async function open() {
     showIdentity(await unlock(typed));
     code = typed;
   } catch (error) {
-    problem("open-problem", whyNot(error), byId("code"));
+    if (error instanceof AccountClosed) show("erased");
+    else problem("open-problem", whyNot(error), byId("code"));
   } finally {
     byId("code").value = "";
   }
@@ -75,6 +76,7 @@ async function closeAccount() {
   try {
     const { receipt } = await instruct("close", "close", code);
     await erase();
+    byId("closing").hidden = false;
     const { erased } = jsonObject(unpack(receipt, "alicem-receipt+jwt").payload);
     list("erased", erased.map(({ what }) => tOr(`enrolment.js.kept.${what}`, what)), "yes");
     code = "";

@@ -50,14 +50,13 @@ export function say(text) {
   if (live.textContent !== text) live.textContent = text;
 }
 
-/** A problem beside its field; empty takes it back. @param {string} id @param {string} text @param {HTMLElement} [field] */
+/** A problem beside its field, which takes the focus; empty takes it back. @param {string} id @param {string} text @param {HTMLElement} [field] */
 export function problem(id, text, field) {
   byId(id).textContent = text;
-  field?.toggleAttribute("aria-invalid", Boolean(text));
-  if (field && text) {
-    field.setAttribute("aria-invalid", "true");
-    field.focus();
-  }
+  for (const marked of document.querySelectorAll(`[aria-describedby~="${id}"]`)) marked.removeAttribute("aria-invalid");
+  if (!field) return;
+  field.setAttribute("aria-invalid", "true");
+  field.focus();
 }
 
 /** @param {string} id @param {string[]} lines @param {string} [kind] */
