@@ -44,6 +44,7 @@ def serve(config: Config = Path("alicem.toml")) -> None:
         log_config=None,
         access_log=False,
         ws_max_size=1 << 18,
+        timeout_graceful_shutdown=2,
         server_header=False,
     )
 

@@ -97,9 +97,9 @@ class Phone:
 
 
 @contextlib.asynccontextmanager
-async def phone_of(town: Town, persona: Persona, wrong: str, clock: Clock) -> AsyncIterator[Phone]:
-    """Start the person's process; end it afterwards."""
-    command = ["-m", "alicem.demo.person", "--state", str(town.folder / "phone"), "--origin", town.alicem]
+async def phone_of(town: Town, persona: Persona, wrong: str, clock: Clock, state: Path) -> AsyncIterator[Phone]:
+    """Start the person's process, its phone's folder being `state`; end it afterwards."""
+    command = ["-m", "alicem.demo.person", "--state", str(state), "--origin", town.alicem]
     command += ["--stage", town.stage, "--persona", persona.name, "--wrong", wrong]
     with (town.folder / "phone.log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
@@ -118,17 +118,17 @@ async def phone_of(town: Town, persona: Persona, wrong: str, clock: Clock) -> As
         await child.wait()
 
 
-async def journey(town: Town, persona: Persona, wrong: str, show: Show) -> Report:
-    """Enrol, sign in, search. Raises `TownFailed` for what is nobody's refusal."""
+async def journey(town: Town, persona: Persona, wrong: str, show: Show, phone: Path | None = None) -> Report:
+    """Enrol, sign in, search. `phone`: the phone's folder. Raises `TownFailed` for what is nobody's refusal."""
     report = Report()
     clock = Clock(report, show)
-    async with phone_of(town, persona, wrong, clock) as phone:
-        told = await phone.order(do="enrol")
+    async with phone_of(town, persona, wrong, clock, phone or town.folder / "phone") as person:
+        told = await person.order(do="enrol")
         _note_measurements(report, told)
         if told["tell"] == "enrolled":
             report.receipt = told["receipt"]
             clock.step(SIGN_IN)
-            await _sign_in(town, phone, report)
+            await _sign_in(town, person, report)
         else:
             report.refused_because = told["reason"]
         clock.end()

@@ -20,7 +20,7 @@ import httpx
 from websockets.sync.client import connect
 
 from alicem.demo import actor
-from alicem.demo.personas import Persona, load
+from alicem.demo.personas import Persona, impostor_of, load
 from alicem.face import Action
 from alicem.jose import BadToken
 from alicem.phone.approve import approve, fetch, refuse
@@ -60,12 +60,6 @@ class ActorCamera:
 
     def frame(self, at_ms: float) -> bytes:
         return self._actor.frame(at_ms)
-
-
-def impostor_of(persona: Persona) -> Persona:
-    """Somebody else: the next persona by name."""
-    names = sorted(load())
-    return load()[names[(names.index(persona.name) + 1) % len(names)]]
 
 
 class Person:
@@ -119,7 +113,7 @@ class Person:
                 listed = (await client.get("/letters", params={"to": self.persona.email})).json()["letters"]
                 found = [digits for one in listed for digits in re.findall(r"\b[0-9]{6}\b", one["text"])]
                 if found:
-                    return str(found[-1])
+                    return str(found[0])  # newest first
                 await asyncio.sleep(0.1)
         raise Refused("mail_unavailable")
 

@@ -192,3 +192,10 @@ def load_one(path: Path) -> Persona:
         expected={name: str(value) for name, value in file.expected.items()},
         refused=file.refused,
     )
+
+
+def impostor_of(persona: Persona) -> Persona:
+    """Somebody else for this person's document: the next adult of the same sex, who looks somewhat like them."""
+    alike = [one for one in load().values() if one.document.sex == persona.document.sex and one.refused is None]
+    others = [one for one in alike if one.name != persona.name]
+    return next((one for one in others if one.name > persona.name), others[0])

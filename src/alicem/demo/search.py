@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,6 @@ class Needle:
     """A datum under its name (`family_name`), as one sequence of bytes to look for."""
 
     name: str
-    encoding: str
     pattern: bytes
 
 
@@ -38,19 +38,19 @@ def needles(data: Mapping[str, str], portrait: bytes = b"") -> tuple[Needle, ...
     found = [one for name, text in data.items() for one in _encodings(name, text)]
     step = max(_WINDOW, len(portrait) // _PORTRAIT_WINDOWS)
     for start in range(len(portrait) // 8, len(portrait) - _WINDOW, step):
-        found += _bytes_encodings("portrait", portrait[start : start + _WINDOW])
-    return tuple({(one.name, one.pattern): one for one in found}.values())
+        found.append(Needle("portrait", portrait[start : start + _WINDOW]))
+    return tuple(dict.fromkeys(found))
 
 
 def _encodings(name: str, text: str) -> Iterator[Needle]:
     for spelling in _spellings(text):
         if len(spelling) < LEAST:
             continue
-        yield Needle(name, "utf-16", spelling.encode("utf-16-le"))
+        yield Needle(name, spelling.encode())
+        yield Needle(name, spelling.encode("utf-16-le"))
         if not spelling.isascii():
-            yield Needle(name, "latin-1", spelling.encode("latin-1", "ignore"))
-            yield Needle(name, "json", json.dumps(spelling)[1:-1].encode())
-        yield from _bytes_encodings(name, spelling.encode())
+            yield Needle(name, spelling.encode("latin-1", "ignore"))
+            yield Needle(name, json.dumps(spelling)[1:-1].encode())
 
 
 def _spellings(text: str) -> set[str]:
@@ -62,30 +62,43 @@ def _spellings(text: str) -> set[str]:
     return forms
 
 
-def _bytes_encodings(name: str, data: bytes) -> Iterator[Needle]:
-    yield Needle(name, "bytes", data)
-    yield Needle(name, "hex", data.hex().encode())
-    yield Needle(name, "HEX", data.hex().upper().encode())
-    for shift in range(3):  # base64 of a longer text around it: the middle that does not depend on the neighbours
-        for alphabet, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
-            whole = encode(bytes(shift) + data)
-            middle = whole[(0, 2, 3)[shift] : len(whole) - 4 if (shift + len(data)) % 3 else len(whole)]
-            if len(middle) >= LEAST + 2:
-                yield Needle(name, alphabet, middle)
-
-
 def search(folders: Iterable[Path], wanted: tuple[Needle, ...]) -> list[dict[str, str]]:
     """Where a needle lies: `{"datum", "encoding", "file"}`, one row a datum, encoding and file."""
-    hits = []
+    hits: dict[tuple[str, str, str], None] = {}
     for folder in folders:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            content = file.read_bytes()
-            hits += [
-                {"datum": one.name, "encoding": one.encoding, "file": str(file.relative_to(folder))}
-                for one in wanted
-                if one.pattern in content
-            ]
-    return hits
+            for encoding, content in _views("plain", file.read_bytes(), _DEPTH):
+                for one in wanted:
+                    if one.pattern in content:
+                        hits[one.name, encoding, str(file.relative_to(folder))] = None
+    return [{"datum": datum, "encoding": encoding, "file": file} for datum, encoding, file in hits]
+
+
+def _views(encoding: str, content: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
+    """The content, and what its runs of base64 and hexadecimal decode to, wherever in a group of digits they begin."""
+    yield encoding, content
+    if depth == 0:
+        return
+    for name, runs, group, decode in _DECODERS:
+        for shift in range(group):
+            inner = b"\n".join(_decoded(run.group()[shift:], group, decode) for run in runs.finditer(content))
+            if inner.strip():
+                yield from _views(name, inner, depth - 1)
+
+
+def _decoded(run: bytes, group: int, decode: Callable[[bytes], bytes]) -> bytes:
+    """What a run decodes to; an incomplete last group gives what it has, a single digit too many is left out."""
+    if len(run) % group == 1:
+        run = run[:-1]
+    return decode(run + b"=" * (-len(run) % group)) if run else b""
+
+
+_DEPTH = 2  # a token within a token
+_DECODERS: tuple[tuple[str, re.Pattern[bytes], int, Callable[[bytes], bytes]], ...] = (
+    ("base64", re.compile(rb"[A-Za-z0-9+/]{6,}"), 4, base64.b64decode),
+    ("base64url", re.compile(rb"[A-Za-z0-9_-]{6,}"), 4, base64.urlsafe_b64decode),
+    ("hex", re.compile(rb"[0-9a-fA-F]{8,}"), 2, lambda text: bytes.fromhex(text.decode())),
+)
 
 
 def proven(folders: Iterable[Path], data: Mapping[str, str], portrait: bytes = b"") -> list[dict[str, str]]:

@@ -93,7 +93,7 @@ class Stage:
             request,
             "demo/begin.html",
             person=persona,
-            impostor=self._impostor(persona) if wrong == "face" else None,
+            impostor=personas.impostor_of(persona) if wrong == "face" else None,
             wrong=wrong,
             enrol=f"{self.settings.alicem}/enrol?persona={persona.name}" + (f"&wrong={wrong}" if wrong else ""),
             alicem=self.settings.alicem,
@@ -116,7 +116,7 @@ class Stage:
         """What `actor.js` plays; with `?wrong=face` an impostor plays."""
         persona = self._persona(request.path_params["name"])
         if request.query_params.get("wrong") == "face":
-            persona = self._impostor(persona)
+            persona = personas.impostor_of(persona)
         return Response(
             await asyncio.to_thread(_manifest, persona.face), media_type="application/json", headers=_OPEN_TO_ALICEM
         )
@@ -142,14 +142,6 @@ class Stage:
         if name not in self.people:
             raise HTTPException(404)
         return self.people[name]
-
-    def _impostor(self, persona: Persona) -> Persona:
-        """The next adult of the same sex: whoever is mistaken for the holder looks somewhat like them."""
-        alike = [
-            one for one in self.people.values() if one.document.sex == persona.document.sex and one.refused is None
-        ]
-        others = [one for one in alike if one.name != persona.name]
-        return next((one for one in others if one.name > persona.name), others[0])
 
 
 def _shown(persona: Persona) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ class SessionProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE,
+            env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
         )
         process = cls(child)
         process._reader = asyncio.create_task(process._read())

@@ -62,7 +62,7 @@ def _request(token: str, payload: dict[str, Any], leaf: bytes, device: Device) -
             level=said["level"],
             browser=said["browser"],
             region=said["region"],
-            claims=tuple(one["path"][0] for one in queries[0]["claims"]),
+            claims=tuple(one["path"][0] for one in queries[0].get("claims", [])),
             client_id=client_id,
             response_uri=response_uri,
             nonce=payload["nonce"],

@@ -32,6 +32,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._writing = self.engine.execution_options(alicem_writes=True)
         self._works: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._writer.start()
@@ -76,7 +77,7 @@ class Store:
     def _commit(self, works: list[_Work]) -> None:
         done: list[tuple[Future[Any], Any]] = []
         try:
-            with self.engine.begin() as connection:
+            with self._writing.begin() as connection:
                 for work, future in works:
                     try:
                         with connection.begin_nested():
@@ -109,4 +110,6 @@ def _configure_sqlite(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    # A writer takes the lock at once: upgrading from a snapshot fails when another process wrote in between (SQLITE_BUSY_SNAPSHOT).
+    writes = connection.get_execution_options().get("alicem_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,61 @@
+"""One demonstration for every test that needs the whole product: real processes on free ports, kept for the session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from alicem.demo import personas
+from alicem.demo.town import Town, found, running
+from alicem.face import models
+
+
+def free_ports() -> int:
+    """The first of six free ports in a row."""
+    for base in range(21000, 60000, 50):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(base, base + 6):
+                    stack.enter_context(contextlib.closing(socket.socket())).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return base
+    raise RuntimeError("no six free ports in a row")
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A running demonstration: registry, stage, provider, broker, service."""
+    if not models.ready():
+        pytest.fail("the face networks are missing: run `make models`")
+    town = Town(tmp_path_factory.mktemp("town"), free_ports())
+    found(town, tuple(personas.load().values()))
+    started, stop = threading.Event(), asyncio.Event()
+    failure: list[BaseException] = []
+    loop = asyncio.new_event_loop()
+
+    async def main() -> None:
+        async with running(town):
+            started.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(main())
+        except BaseException as error:  # noqa: BLE001 - told by the fixture
+            failure.append(error)
+            started.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    if failure:
+        raise failure[0]
+    yield town
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
