@@ -105,7 +105,10 @@ def build(progress: Progress = lambda name, fraction: None) -> None:
 
 
 def _convert(network: Network, contents: Mapping[str, bytes]) -> None:
-    data = network.convert(*(contents[member.path] for member in network.members))
+    # the onnx package is large, and the processes that only load models do not need it
+    from alicem.face.models.convert import convert  # noqa: PLC0415
+
+    data = convert(network, contents)
     record = {
         "sources": [member.sha256 for member in network.members],
         "sha256": sha256(data),

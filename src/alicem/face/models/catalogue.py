@@ -5,11 +5,9 @@ they learned from are not ours to vouch for. The 68-point landmark file that tra
 not be used commercially and is never read.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from alicem.face.models import dlib, tfjs
 from alicem.face.models.packages import Member, Package
 
 HUMAN = Package(
@@ -32,9 +30,9 @@ DLIB = Package(
 class Network:
     name: str
     members: tuple[Member, ...]
-    convert: Callable[..., bytes]  # the members' contents, in order → ONNX
     licence: str
     provenance: str
+    outputs: Mapping[str, str] = field(default_factory=dict)  # of a graph model: its name → ours
 
     @property
     def package(self) -> Package:
@@ -44,7 +42,7 @@ class Network:
 def _human(name: str, model: str, hashes: tuple[str, str], outputs: Mapping[str, str], provenance: str) -> Network:
     ends = zip((".json", ".bin"), hashes, strict=True)
     members = tuple(Member(HUMAN, f"package/models/{model}{end}", found) for end, found in ends)
-    return Network(name, members, partial(tfjs.convert, outputs=dict(outputs)), "Apache-2.0", provenance)
+    return Network(name, members, "Apache-2.0", provenance, outputs)
 
 
 NETWORKS = (
@@ -98,7 +96,6 @@ NETWORKS = (
                 "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
             ),
         ),
-        dlib.convert,
         "CC0-1.0",
         "dlib face recognition ResNet v1, 128-d, D. King",
     ),

@@ -8,7 +8,7 @@ error, never a guess. Weights that were stored as float16 stay so on disk and ar
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class Graph:
         return self.constant(f"{name}:{suffix}", value, name in self.half)
 
 
-def convert(model_json: bytes, weights: bytes, outputs: dict[str, str]) -> bytes:
+def convert(model_json: bytes, weights: bytes, outputs: Mapping[str, str]) -> bytes:
     """The ONNX file of a graph model, cut down to what `outputs` (tfjs name → our name) need."""
     model = json.loads(model_json)
     nodes: list[Node] = model["modelTopology"]["node"]
@@ -88,7 +88,7 @@ def serialise(nodes: list[Any], constants: list[Any], source: str, shape: list[i
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def ordered(nodes: list[Node], outputs: dict[str, str]) -> Iterator[Node]:
+def ordered(nodes: list[Node], outputs: Mapping[str, str]) -> Iterator[Node]:
     """The nodes that the outputs depend on, inputs before users; heads that nobody asked for fall away."""
     by_name = {node["name"]: node for node in nodes}
     seen: set[str] = set()
