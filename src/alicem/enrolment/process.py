@@ -42,6 +42,7 @@ class Setup:
     trust: TrustStore
     accepted: tuple[str, ...]
     challenge_seed: str | None
+    seal_key: dict[str, str]
 
 
 def main() -> None:
@@ -80,8 +81,6 @@ def restrain() -> None:
 
 def serve(link: Link, loaded: models.Models) -> None:
     setup = _open(link)
-    if link.line().get("do") != "begin":
-        raise BadToken("the contact step is not over")
     proven = _document(link, setup)
     link.tell("document", **proven.facts())
     while (order := link.line()).get("do") != "face":
@@ -104,8 +103,7 @@ def _open(link: Link) -> Setup:
     own = ec.generate_private_key(ec.SECP256R1())
     link.seal = Seal(own, jose.public_key(order["seal_key"]), order["session"])
     trust = load_trust(Path(order["trust"]))
-    link.tell("ready", seal_key=jose.public_jwk(own.public_key()))
-    return Setup(trust, tuple(order["accepted"]), order["challenge_seed"])
+    return Setup(trust, tuple(order["accepted"]), order["challenge_seed"], jose.public_jwk(own.public_key()))
 
 
 def _document(link: Link, setup: Setup) -> Proven:
@@ -124,7 +122,7 @@ def _document(link: Link, setup: Setup) -> Proven:
 
 def _lines(link: Link, setup: Setup) -> DocumentLines:
     while True:
-        link.send("step", step=3, name="document")
+        link.send("step", step=3, name="document", seal_key=setup.seal_key)
         try:
             _, plain = link.wait_for("mrz")
             return read_lines(plain, setup.accepted, _now().date())

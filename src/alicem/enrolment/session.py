@@ -80,11 +80,11 @@ class Session:
         """The step last told."""
         return self._step
 
-    def begin_process(self) -> None:
+    def begin_process(self, process: SessionProcess, opening: dict[str, Any]) -> None:
         """From here on the session process speaks to the phone, through this session."""
-        assert self.process is not None  # noqa: S101 - step 1 made it
-        self.process.forward = lambda message: self.send(**{"kind": message.pop("type"), **message})
-        self.process.say({"do": "begin"})
+        process.forward = lambda message: self.send(**{"kind": message.pop("type"), **message})
+        self.process = process
+        process.say(opening)
 
     def send(self, kind: str, **members: Any) -> None:
         """Tell the phone; lost when it is away, because the step is told again when it is back."""

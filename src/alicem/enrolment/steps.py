@@ -21,7 +21,7 @@ from alicem.credential.endpoints import CONFIGURATION, GRANT
 from alicem.enrolment import receipts
 from alicem.enrolment.identity import civil_identity, document_facts, fingerprints, query_of
 from alicem.enrolment.mail import send_code, valid_address
-from alicem.enrolment.pool import Pool, PoolFull, ProcessDied
+from alicem.enrolment.pool import Pool, PoolFull
 from alicem.enrolment.registry_client import RegistryClient
 from alicem.enrolment.session import Chosen, ProtocolError, Session
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Level, Path
@@ -76,7 +76,7 @@ class Journey:
 
 
 async def choose(journey: Journey) -> None:
-    """Step 1: the device key has signed; its kind must be one this server accepts. The session process is made ready."""
+    """Step 1: the device key has signed; its kind must be one this server accepts."""
     room, chosen = journey.room, journey.chosen
     if chosen.path == Path.OFFICE:
         raise Refused("office_path")
@@ -85,24 +85,14 @@ async def choose(journey: Journey) -> None:
         raise Refused("key_kind_refused")
     journey.level = min(Level.HIGH, Level.from_name(cap))
     journey.prove("device_key", "eIDAS 2015/1502 annex 2.2.1", chosen.at)
-    try:
-        journey.session.process = await room.pool.take()
-    except PoolFull as error:
-        raise Refused("busy") from error
 
 
 async def contact(journey: Journey) -> None:
     """Step 2: an e-mail address, proven by a code that lives in this function alone."""
-    process = journey.session.process
-    assert process is not None  # noqa: S101 - step 1 made it
-    process.say(_opening(journey))
-    ready = await process.told("ready")
-    if ready["tell"] != "ready":
-        raise ProcessDied
-    journey.session.step(2, "contact", seal_key=ready["seal_key"], email_sent=False, tries_left=CODE_TRIES)
+    journey.session.step(2, "contact", email_sent=False, tries_left=CODE_TRIES)
     for _ in range(LETTERS):
         address = await _address(journey)
-        if await _proves_address(journey, address, ready["seal_key"]):
+        if await _proves_address(journey, address):
             journey.email = address
             journey.prove("email", "Alicem enrolment 1, step 2", journey.room.clock())
             return
@@ -125,14 +115,14 @@ def _same_step(journey: Journey) -> dict[str, Any]:
     return {key: value for key, value in journey.session.current.items() if key not in ("step", "name")}
 
 
-async def _proves_address(journey: Journey, address: str, seal_key: dict[str, str]) -> bool:
+async def _proves_address(journey: Journey, address: str) -> bool:
     """Send a letter and take codes until one is right (True), or tries and time are over (False)."""
     room, session = journey.room, journey.session
     code = f"{int.from_bytes(room.rng(8), 'big') % 1_000_000:06d}"
     await send_code(room.settings.mail, address, code, journey.chosen.language)
     until = room.clock() + CODE_LIFE
     for left in range(CODE_TRIES, 0, -1):
-        session.step(2, "contact", seal_key=seal_key, email_sent=True, tries_left=left)
+        session.step(2, "contact", email_sent=True, tries_left=left)
         message = await session.receive("contact")
         if "code" not in message:
             session.inbox.put_nowait(message)  # another address: another letter
@@ -143,7 +133,7 @@ async def _proves_address(journey: Journey, address: str, seal_key: dict[str, st
             return True
         session.refuse(Refused("email_code_wrong").reason, final=False, tries_left=left - 1)
     session.refuse(Refused("email_code_expired").reason, final=False)
-    session.step(2, "contact", seal_key=seal_key, email_sent=False, tries_left=CODE_TRIES)
+    session.step(2, "contact", email_sent=False, tries_left=CODE_TRIES)
     return False
 
 
@@ -162,7 +152,11 @@ def _opening(journey: Journey) -> dict[str, Any]:
 async def document_and_chip(journey: Journey) -> None:
     """Steps 3 and 4: the process reads and proves the chip; the registry says whether the document is valid, and who it is."""
     room = journey.room
-    journey.session.begin_process()
+    try:  # only now: a process is for people who proved an address, not for whoever opens connections
+        process = await room.pool.take()
+    except PoolFull as error:
+        raise Refused("busy") from error
+    journey.session.begin_process(process, _opening(journey))
     facts = await _told(journey, "document")
     journey.facts = facts
     journey.prove("passive_authentication", "ICAO 9303-11 §5.1", datetime.fromisoformat(facts["passive_at"]))
@@ -181,7 +175,7 @@ async def face(journey: Journey) -> None:
     """Step 5: express consent, then the live check against the chip's portrait, three tries a session and six a week."""
     limits, session = journey.room.settings.limits, journey.session
     process = session.process
-    assert process is not None  # noqa: S101 - step 1 made it
+    assert process is not None  # noqa: S101 - step 3 made it
     tries, told = limits.face_tries_a_session, {"outcome": ""}
     while True:
         left = min(tries, limits.face_tries_a_week - await _recent_refusals(journey))
@@ -244,7 +238,7 @@ async def _recent_refusals(journey: Journey) -> int:
 
 async def _told(journey: Journey, name: str) -> dict[str, Any]:
     process = journey.session.process
-    assert process is not None  # noqa: S101 - step 1 made it
+    assert process is not None  # noqa: S101 - step 3 made it
     told = await process.told(name)
     if told["tell"] == "refused":
         raise Refused(told["reason"])

@@ -183,15 +183,13 @@ class Enrolment:
         await self._send(purpose, proof=proof, **(members if purpose == "choose" else {}))
 
     async def _on_contact(self, message: Message) -> None:
-        if self._seal is None:
-            process = jose.public_key(message["seal_key"])
-            self._seal = Seal(self._seal_key, process, self._session["session"])
         if message["email_sent"]:
             await self._send("contact", code=await self._holder.read_letter())
         else:
             await self._send("contact", email=self._holder.email)
 
-    async def _on_document(self, _message: Message) -> None:
+    async def _on_document(self, message: Message) -> None:
+        self._seal = Seal(self._seal_key, jose.public_key(message["seal_key"]), self._session["session"])
         holder = self._holder
         lines = {
             "kind": holder.kind,
@@ -297,7 +295,7 @@ class Enrolment:
         await self._socket.send(json.dumps(message))
 
     async def _send_sealed(self, kind: str, plain: bytes) -> None:
-        assert self._seal is not None  # noqa: S101 - made at step 2
+        assert self._seal is not None  # noqa: S101 - made at step 3
         await self._send(kind, sealed=self._seal.seal(kind, self._sent + 1, plain))
 
 

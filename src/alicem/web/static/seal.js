@@ -7,7 +7,7 @@ import { cleanJwk } from "./jose.js";
 
 /**
  * @param {CryptoKey} ownPrivate The phone's seal key (ECDH).
- * @param {any} processJwk `seal_key` of the server's step 2.
+ * @param {any} processJwk `seal_key` of the server's step 3.
  * @param {string} session
  * @returns {Promise<(type: string, id: number, plaintext: Uint8Array) => Promise<string>>} What seals a message.
  */
