@@ -225,7 +225,7 @@ def test_frames_that_are_no_pictures(networks: Models) -> None:
     check = LiveCheck(networks, chip_portrait("man_2"), TURN_FIRST)
     assert check.add_frame(b"GIF89a", 0) is Hint.UNREADABLE
     for at in range(1, 40):
-        check.add_frame(bytes([at]) * 50, float(at))
+        check.add_frame(bytes([at]) * 50, at * 100.0)
     assert check.done
     assert check.verdict().reason is Reason.FRAMES
 

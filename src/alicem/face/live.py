@@ -19,6 +19,7 @@ from alicem.face.hints import Hint, about_pose
 from alicem.face.images import UnusableImageError
 from alicem.face.look import Follower, Look
 from alicem.face.models import Models
+from alicem.face.pace import Arrival, Pace
 from alicem.face.thresholds import Thresholds, published
 
 
@@ -42,10 +43,7 @@ FIRST_FRAMES, FIRST_MS = 8, 700.0  # the neutral face: as many good frames, over
 REST_MS = 250.0  # back to neutral for as long before the next action is told
 GONE_MS = 2500.0  # without a face, or with several, once the check has begun
 CROWD_MS = 1000.0
-MAX_FRAMES = 700
-MAX_FAULTY = 25  # frames that are unreadable or out of order
-MAX_DRIFT_MS = 4000.0  # between the phone's clock and ours, over the whole clip
-LEAST_RATE = 4.0  # frames a second
+SETTLE_MS = 1500.0  # before the person is asked to come back to rest
 
 SPOILED_BY = {
     Hint.NO_FACE: Reason.ABSENT,
@@ -70,9 +68,8 @@ class LiveCheck:
         self._watch = Watch(self._thresholds.limits)
         self._phase = Phase.NEUTRAL
         self._index = 0
-        self._began = self._at = self._first = 0.0
-        self._received: float | None = None
-        self._frames = self._faulty = 0
+        self._pace = Pace()
+        self._began: float | None = None
         self._hints: Counter[Hint] = Counter()
         self._trouble: tuple[Hint, float] | None = None
         self._neutral: list[Look] = []
@@ -105,17 +102,36 @@ class LiveCheck:
 
     @property
     def progress(self) -> Progress:
-        left = max(0.0, self._began + self._limit() - self._at)
+        left = max(0.0, self._limit() - self._spent(self._pace.at))
         total = len(self._challenge.actions)
         return Progress(self._phase, self._index, total, self.current_action, left)
+
+    def _spent(self, at: float) -> float:
+        """Milliseconds of this phase."""
+        return 0.0 if self._began is None else at - self._began
 
     def add_frame(self, jpeg: bytes, at: float, received: float | None = None) -> Hint | None:
         """`at`: when the phone took it, in its milliseconds; `received`: when it came, in ours."""
         if self.done:
             return None
-        hint = self._see(jpeg, at, received)
-        if not self.done and self._at - self._began > self._limit():
+        hint = self._arrive(jpeg, at, received)
+        if self._pace.broken is not None:
+            self._end(spoiled=self._pace.broken)
+        elif not self.done and self._spent(self._pace.at) > self._limit():
             self._out_of_time()
+        return hint
+
+    def _arrive(self, jpeg: bytes, at: float, received: float | None) -> Hint | None:
+        match self._pace.arrives(at, received):
+            case Arrival.SKIP:
+                return None
+            case Arrival.FAULT:
+                return Hint.UNREADABLE
+        if self._began is None:
+            self._began = at
+        hint = self._see(jpeg, at)
+        if hint is Hint.UNREADABLE:
+            self._pace.fault()
         return hint
 
     def give_up(self) -> None:
@@ -129,16 +145,14 @@ class LiveCheck:
         limits = self._thresholds.decision()
         return decide(Findings(self._spoiled, self._missed, self._misplaced, finished, turned, self._scores(), limits))
 
-    def _see(self, jpeg: bytes, at: float, received: float | None) -> Hint | None:
-        if not self._on_time(at, received):
-            return self._fault()
+    def _see(self, jpeg: bytes, at: float) -> Hint | None:
         self._stream.frame(jpeg, at)
         look = self._follower.look(jpeg, at)
         hint = look if isinstance(look, Hint) else look.hint
         if hint is not None:
             self._hints[hint] += 1
         if isinstance(look, Hint):
-            return self._fault() if look is Hint.UNREADABLE else self._without_face(look, at)
+            return self._without_face(look, at)
         self._trouble = None
         self._stream.face(look.mesh, at)
         return self._follow(look)
@@ -175,7 +189,10 @@ class LiveCheck:
             return None
         if not is_neutral(moved, self._thresholds.limits):
             self._rested = None
-            return Hint.BACK_TO_NEUTRAL if look.at - self._began > 1500 else look.hint
+            if self._spent(look.at) < SETTLE_MS:
+                return look.hint
+            self._hints[Hint.BACK_TO_NEUTRAL] += 1
+            return Hint.BACK_TO_NEUTRAL
         if self._rested is None:
             self._rested = look.at
         if not self._taken and look.hint is None and self._index:
@@ -217,30 +234,9 @@ class LiveCheck:
         limits = {Phase.NEUTRAL: patience.neutral, Phase.ACTION: patience.action, Phase.PAUSE: patience.pause}
         return limits.get(self._phase, 0.0)
 
-    def _on_time(self, at: float, received: float | None) -> bool:
-        """Frames come in order, at the pace of our own clock, and not without end."""
-        self._frames += 1
-        if self._frames == 1:
-            self._began = self._first = at
-            self._received = received
-        elif at <= self._at:
-            return False
-        self._at = at
-        if self._frames > MAX_FRAMES:
-            self._end(spoiled=Reason.FRAMES)
-        if received is not None and self._received is not None:
-            drift = abs((received - self._received) - (at - self._first))
-            if drift > MAX_DRIFT_MS:
-                self._end(spoiled=Reason.TOO_SLOW)
-        return not self.done
-
-    def _fault(self) -> Hint | None:
-        self._faulty += 1
-        if self._faulty > MAX_FAULTY:
-            self._end(spoiled=Reason.FRAMES)
-        return Hint.UNREADABLE
-
     def _without_face(self, hint: Hint, at: float) -> Hint:
+        if hint is Hint.UNREADABLE:
+            return hint
         if self._trouble is None or self._trouble[0] is not hint:
             self._trouble = (hint, at)
         limit = CROWD_MS if hint is Hint.SEVERAL_FACES else GONE_MS
@@ -253,7 +249,7 @@ class LiveCheck:
         hint, count = next(iter(self._hints.most_common(1)), (None, 0))
         if hint is not None and count >= 5:
             self._end(spoiled=SPOILED_BY.get(hint, Reason.FRAMING))
-        elif self._frames < LEAST_RATE * (self._at - self._first) / 1000:
+        elif self._pace.too_slow:
             self._end(spoiled=Reason.TOO_SLOW)
         elif self._baseline is None:
             self._end(spoiled=Reason.ABSENT)
