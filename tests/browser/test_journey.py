@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,67 +13,40 @@ from browser_citizen import SHOWN, Citizen, Demo, chromium_path
 from playwright.sync_api import Browser, BrowserContext, Playwright, WebSocketRoute, expect
 
 from alicem import reasons
-from alicem.face import models
+from alicem.demo.town import Town
 
 pytestmark = pytest.mark.timeout(400)
 MakeCitizen = Callable[..., Citizen]
 
 
-def free_ports() -> int:
-    """The first of six free ports in a row."""
-    for base in range(18_000, 30_000, 10):
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(base, base + 6):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return base
-    raise AssertionError("no six free ports in a row")
-
-
-def answers(address: str) -> bool:
-    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{address}/live", timeout=2):  # noqa: S310 - loopback
-        return True
-    return False
-
-
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, modules: None) -> Iterator[Demo]:
-    if not models.ready():
-        pytest.skip("no face models: run `alicem face models build`")
-    here = Demo(free_ports())
-    folder = tmp_path_factory.mktemp("demo") / "town"
-    command = [sys.executable, "-m", "alicem", "demo", "--port", str(here.base), "--folder", str(folder)]
-    with (folder.parent / "output").open("w+") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-        try:
-            for _ in range(900):
-                if answers(here.service) and answers(here.alicem):
-                    break
-                assert process.poll() is None, (folder.parent / "output").read_text()
-                time.sleep(0.1)
-            yield here
-        finally:
-            process.terminate()
-            process.wait(30)
+def demo(town: Town, modules: None) -> Demo:
+    return Demo(town.base)
+
+
+class Watch:
+    """What a browser asks for and complains of: nothing of a third party, no fault."""
+
+    def __init__(self, demo: Demo, context: BrowserContext) -> None:
+        self.faults: list[str] = []
+        self._origins = {urlsplit(one).netloc for one in (demo.alicem, demo.broker, demo.service, demo.stage)}
+        context.on("request", lambda asked: self._asked(asked.url))
+        context.on("weberror", lambda error: self.faults.append(str(error.error)))
+        context.on("console", lambda said: self._said(said.text))
+
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob", "about") and parts.netloc not in self._origins:
+            self.faults.append(f"asked a third party: {url}")
+
+    def _said(self, text: str) -> None:
+        if "Content Security Policy" in text:
+            self.faults.append(text)
 
 
 @pytest.fixture
-def citizen(
-    demo: Demo, context: BrowserContext, screens: Path, request: pytest.FixtureRequest
-) -> Iterator[MakeCitizen]:
-    faults: list[str] = []
-    origins = {urlsplit(one).netloc for one in (demo.alicem, demo.broker, demo.service, demo.stage)}
-
-    def watch(url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob", "about") and parts.netloc not in origins:
-            faults.append(f"asked a third party: {url}")
-
-    context.on("request", lambda asked: watch(asked.url))
-    context.on("weberror", lambda error: faults.append(str(error.error)))
-    context.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+def citizen(demo: Demo, context: BrowserContext, screens: Path) -> Iterator[MakeCitizen]:
+    watch = Watch(demo, context)
     made: list[Citizen] = []
 
     def make(persona: str = "zoe", **given: str) -> Citizen:
@@ -89,7 +56,19 @@ def citizen(
     yield make
     for one in made:
         one.leave()
-    assert not faults
+    assert not watch.faults
+
+
+@pytest.fixture(scope="module")
+def enrolled(chromium: Browser, demo: Demo, screens: Path) -> Iterator[Citizen]:
+    """A citizen whose phone is enrolled, for the tests that leave it so."""
+    context = chromium.new_context(locale="fr-FR", viewport={"width": 1024, "height": 900})
+    watch = Watch(demo, context)
+    mael = Citizen(demo, context, "mael", screens, name="enrolled")
+    mael.enrol()
+    yield mael
+    assert not watch.faults
+    context.close()
 
 
 def cause(name: str) -> str:
@@ -160,39 +139,41 @@ def test_what_is_wrong_is_refused_by_its_own_name(citizen: MakeCitizen, wrong: s
     assert letizia.page.locator("#refused-ways li").count() >= 1
 
 
-def test_a_wrong_code_is_counted_and_a_right_one_still_opens(citizen: MakeCitizen) -> None:
-    mael = citizen("mael", name="wrong-code")
-    mael.enrol()
-    tab = mael.ask_to_sign_in()
-    number = mael.follow_link(tab)
-    mael.approve(number, "730519")
-    expect(mael.page.locator("#approve-problem")).to_contain_text(cause("code_wrong"))
-    expect(mael.page.locator("#approve-problem")).to_contain_text("3 essais")
-    mael.picture("code-wrong")
-    mael.approve(number, mael.code)
-    mael.screen("approved")
+def test_a_wrong_code_is_counted_and_a_right_one_still_opens(enrolled: Citizen) -> None:
+    number = enrolled.follow_link(enrolled.ask_to_sign_in())
+    enrolled.approve(number, "730519")
+    expect(enrolled.page.locator("#approve-problem")).to_contain_text(cause("code_wrong"))
+    expect(enrolled.page.locator("#approve-problem")).to_contain_text("3 essais")
+    enrolled.picture("code-wrong")
+    enrolled.approve(number, enrolled.code)
+    enrolled.screen("approved")
 
 
-def test_a_wrong_number_ends_the_sign_in(citizen: MakeCitizen) -> None:
-    farid = citizen("farid", name="wrong-number")
-    farid.enrol()
-    number = farid.follow_link(farid.ask_to_sign_in())
-    farid.approve("10" if number != "10" else "11", farid.code)
-    farid.screen("ended")
-    assert farid.page.inner_text("#ended-cause") == cause("number_wrong")
+def test_a_wrong_number_ends_the_sign_in(enrolled: Citizen) -> None:
+    number = enrolled.follow_link(enrolled.ask_to_sign_in())
+    enrolled.approve("10" if number != "10" else "11", enrolled.code)
+    enrolled.screen("ended")
+    assert enrolled.page.inner_text("#ended-cause") == cause("number_wrong")
 
 
-def test_no_is_an_answer(citizen: MakeCitizen) -> None:
-    yasmine = citizen("yasmine", name="refuse")
-    yasmine.enrol()
+def test_no_is_an_answer(enrolled: Citizen) -> None:
     for button in ("#refuse", "#not-mine"):
-        tab = yasmine.ask_to_sign_in()
-        yasmine.follow_link(tab)
-        yasmine.page.click(button)
-        yasmine.screen("refused-by-me")
-        expect(yasmine.page.locator("#watch-out")).to_be_visible(visible=button == "#not-mine")
+        tab = enrolled.ask_to_sign_in()
+        enrolled.follow_link(tab)
+        enrolled.page.click(button)
+        enrolled.screen("refused-by-me")
+        expect(enrolled.page.locator("#watch-out")).to_be_visible(visible=button == "#not-mine")
         tab.wait_for_selector("[data-failure]", timeout=30_000)
         tab.close()
+
+
+def test_the_language_of_a_request_can_be_changed(enrolled: Citizen) -> None:
+    enrolled.follow_link(enrolled.ask_to_sign_in())
+    enrolled.page.click(".language")
+    enrolled.screen("asked")
+    expect(enrolled.page.locator("h1:visible")).to_have_text("FranceConnect asks who you are")
+    enrolled.page.click(".language")
+    enrolled.screen("asked")
 
 
 def test_suspended_from_the_website_without_the_phone(citizen: MakeCitizen) -> None:
@@ -385,18 +366,6 @@ def test_an_answer_lost_on_the_way_is_asked_for_again(citizen: MakeCitizen) -> N
         zoe.page.fill("#code", zoe.code)
         zoe.page.click("#open-form button")
         zoe.screen("open" if purpose == "open" else "erased")
-
-
-def test_storage_the_browser_lost_is_said(citizen: MakeCitizen) -> None:
-    zoe = citizen(name="forgotten")
-    zoe.enrol()
-    zoe.page.evaluate(
-        """() => new Promise((resolve) => { const asked = indexedDB.open('alicem'); asked.onsuccess = () => {
-        const change = asked.result.transaction('state', 'readwrite'); change.objectStore('state').delete('vault');
-        change.oncomplete = () => { asked.result.close(); resolve(); }; }; })"""
-    )
-    zoe.page.goto(f"{zoe.demo.alicem}/phone")
-    zoe.screen("forgotten")
 
 
 def test_refusing_the_biometrics_shows_the_other_way(citizen: MakeCitizen) -> None:

@@ -68,7 +68,7 @@ def settle(page: Page) -> None:
 @pytest.mark.parametrize("language", ["fr", "en"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", sorted(WIDTHS))
-def test_every_screen_fits(
+def test_every_screen_fits_and_can_be_read(
     chromium: Browser, origin: str, screens: Path, width: str, scheme: str, language: str
 ) -> None:
     context = chromium.new_context(
@@ -96,24 +96,9 @@ def test_every_screen_fits(
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         assert page.get_attribute("html", "lang") == language
         assert page.locator("h1:visible").count() == 1, name
+        assert page.evaluate(SMALL) == [] and page.evaluate(CONTRAST) == [], name
     assert not elsewhere and not faults
     context.close()
-
-
-@pytest.mark.parametrize("name", sorted(ADDRESSES))
-def test_targets_are_large_enough(page: Page, origin: str, name: str) -> None:
-    page.goto(origin + ADDRESSES[name])
-    settle(page)
-    assert page.evaluate(SMALL) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", sorted(ADDRESSES))
-def test_text_has_contrast(page: Page, origin: str, name: str, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.goto(origin + ADDRESSES[name])
-    settle(page)
-    assert page.evaluate(CONTRAST) == []
 
 
 def test_the_first_page_is_light_and_so_are_the_scripts(page: Page, origin: str) -> None:
@@ -130,3 +115,15 @@ def test_the_first_page_is_light_and_so_are_the_scripts(page: Page, origin: str)
     page.goto(origin + "/enrol")
     settle(page)
     assert sum(size for url, size in sizes.items() if url.endswith(".js")) < 60_000
+
+
+def test_storage_the_browser_lost_is_said_with_a_way_on(page: Page, origin: str, screens: Path) -> None:
+    page.goto(origin + "/phone")
+    page.evaluate(
+        """async () => { const [state, encoding] = await Promise.all([import('/static/state.js'), import('/static/encoding.js')]);
+        await state.savePhone(state.newPhone({origin: location.origin}, encoding.random(32))); }"""
+    )
+    page.reload()
+    page.wait_for_selector('[data-screen="forgotten"]:not([hidden])')
+    page.screenshot(path=screens / "phone-forgotten.png", full_page=True)
+    assert page.locator('[data-screen="forgotten"] a[href="/enrol"]').is_visible()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
 from jinja2 import UndefinedError
 from starlette.applications import Starlette
@@ -12,7 +14,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from alicem.web.headers import SecurityHeaders, Sources, for_demo
 from alicem.web.pages import FOLDERS, Pages
@@ -29,17 +30,37 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def client(folder: Path, origin: str = "http://localhost:8000", sources: Sources = NONE) -> TestClient:
+class Browser:
+    """Asks the application as a browser does, cookies kept."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._transport = httpx.ASGITransport(app)
+        self.cookies = httpx.Cookies()
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return asyncio.run(self._get(path, headers))
+
+    async def _get(self, path: str, headers: dict[str, str] | None) -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=self._transport, base_url="http://localhost", cookies=self.cookies
+        ) as client:
+            answer = await client.get(path, headers=headers)
+            self.cookies.update(client.cookies)
+            return answer
+
+
+def client(folder: Path, origin: str = "http://localhost:8000", sources: Sources = NONE) -> Browser:
     pages = Pages({**FOLDERS, "here": folder})
 
-    def page(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         return pages.render(request, "here/page.html", who="Zoé & Léa")
 
-    app = Starlette(
-        routes=[Route("/", page), *static_routes()],
-        middleware=[Middleware(SecurityHeaders, origin=origin, sources=sources)],
+    return Browser(
+        Starlette(
+            routes=[Route("/", page), *static_routes()],
+            middleware=[Middleware(SecurityHeaders, origin=origin, sources=sources)],
+        )
     )
-    return TestClient(app)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +93,7 @@ def test_a_chosen_language_stays(folder: Path) -> None:
 
 
 def test_values_are_escaped(folder: Path) -> None:
-    assert "&lt;Zoé &amp; Léa&gt;" in client(folder).get("/").text or "Zoé &amp; Léa" in client(folder).get("/").text
+    assert "Zoé &amp; Léa" in client(folder).get("/").text
 
 
 def test_a_missing_value_or_text_is_an_error(folder: Path) -> None:
