@@ -67,7 +67,7 @@ class Phone:
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Phone:
-        if tree.get("version") != VERSION or tree["kdf"] != KDF or tree["device_key"]["kind"] != "software":
+        if tree["version"] != VERSION or tree["kdf"] != KDF or tree["device_key"]["kind"] != "software":
             raise UnknownVersion("this state was written by another version")
         return cls(
             origin=tree["origin"],
