@@ -84,16 +84,16 @@ class Phone:
         while line := await asyncio.wait_for(self._child.stdout.readline(), PERSON_SECONDS):
             told: dict[str, Any] = json.loads(line)
             if told["tell"] == "message":
-                self._follow(told["message"])
+                self._follow(told)
             elif told["tell"] == "failed":
                 raise TownFailed(f"the phone failed: {told['why']}")
             else:
                 return told
         raise TownFailed("the phone stopped")
 
-    def _follow(self, message: dict[str, Any]) -> None:
-        if message["type"] == "step":
-            self._clock.step(message["name"])
+    def _follow(self, told: dict[str, Any]) -> None:
+        if told["message"]["type"] == "step":
+            self._clock.step(told["message"]["name"])
 
 
 @contextlib.asynccontextmanager
