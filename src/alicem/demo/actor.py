@@ -44,10 +44,10 @@ POSES: Mapping[str, tuple[Pose, ...]] = {
 
 # how an action is played: milliseconds after it was told → share of the movement
 SCRIPTS: Mapping[Action, tuple[tuple[float, float], ...]] = {
-    Action.SMILE: ((400, 0.0), (900, 1.0), (1900, 1.0), (2400, 0.0)),
-    Action.TURN_LEFT: ((400, 0.0), (1100, 1.0), (1500, 1.0), (2200, 0.0)),
-    Action.TURN_RIGHT: ((400, 0.0), (1100, 1.0), (1500, 1.0), (2200, 0.0)),
-    Action.BLINK: ((400, 0.0), (520, 1.0), (1620, 1.0), (1760, 0.0)),
+    Action.SMILE: ((400, 0.0), (900, 1.0), (2100, 1.0), (2600, 0.0)),
+    Action.TURN_LEFT: ((400, 0.0), (1100, 1.0), (1700, 1.0), (2400, 0.0)),
+    Action.TURN_RIGHT: ((400, 0.0), (1100, 1.0), (1700, 1.0), (2400, 0.0)),
+    Action.BLINK: ((400, 0.0), (520, 1.0), (1820, 1.0), (1960, 0.0)),
 }
 
 
@@ -117,15 +117,17 @@ class Actor:
         self._light = rng.uniform(0.9, 1.06)
         self._warmth = rng.uniform(-0.04, 0.04)
         self._blinks = _moments(rng)
+        self._shown: Action | None = None
         self._told: Action | None = None
         self._since = 0.0
         self._late = rng.uniform(0, 150)
 
     def perform(self, action: Action | None, at: float) -> None:
         """The screen shows another action, or none; what is under way is finished, as people do."""
-        if action is not None and action != self._told:
+        if action is not None and action != self._shown:
             self._since = at + self._late
             self._told = action
+        self._shown = action
 
     def frame(self, at: float) -> bytes:
         name, share = self._playing(at)

@@ -38,6 +38,7 @@ class Movement:
 
 
 GAP_MS = 150.0  # a movement may be lost for one frame
+BLIND_MS = 600.0  # without any frame, it is not known to go on for longer than this
 ASIDE = 15.0  # degrees beyond which mouth and lids are not judged
 # a smile of 1 widens the mouth by 15 % and lifts its corners by 3.5 % of the distance of the eyes
 WIDENING, LIFTING = 0.15, 0.035
@@ -83,7 +84,7 @@ class Watch:
 
     def _held(self, action: Action, at: float, moved: Movement) -> bool:
         if PERFORMED[action](moved, self._limits):
-            if at - self._last.get(action, -GAP_MS) > 2 * GAP_MS:
+            if at - self._last.get(action, -BLIND_MS) > BLIND_MS:
                 self._since[action] = at
             self._since.setdefault(action, at)
             self._last[action] = at

@@ -56,15 +56,15 @@ async function decode(url) {
 
 // What is played at a moment: { name, share } with share 0 at rest … 1 at the end of the movement.
 function script(scripts) {
-  let told = "none";
+  let shown = "none"; // on the page now
+  let told = "none"; // last asked, and played from `since` on
   let since = 0;
   let blink = performance.now() + pause();
 
   function tell(action, now) {
-    if (action === "none" || action === told || !(action in scripts)) {
-      if (action === "none" && ended(now)) told = "none";
-      return;
-    }
+    if (action === shown) return;
+    shown = action;
+    if (!(action in scripts)) return; // what is under way is finished, as people do
     told = action;
     since = now + Math.random() * 150;
   }
