@@ -233,7 +233,7 @@ def test_a_reload_in_each_step_loses_nothing(citizen: MakeCitizen) -> None:
     page.click("#agree")
     camille.screen("face")
     reload("consent")
-    camille.show_face()
+    camille.pass_face()
     camille.screen("code")
     reload("code")
     camille.choose_code()
@@ -279,7 +279,7 @@ def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     zoe.page.click("#read-chip")
     expect(zoe.page.locator("#read-chip")).to_be_visible()
     zoe.page.click("#read-chip")
-    zoe.show_face()
+    zoe.pass_face()
     zoe.choose_code()
     zoe.screen("done")
     assert len(lines) == 3
@@ -317,7 +317,7 @@ def test_what_can_be_put_right_is_put_right_on_the_spot(citizen: MakeCitizen) ->
     page.click("#again")
     zoe.copy_document()
     zoe.read_chip()
-    zoe.show_face()
+    zoe.pass_face()
     zoe.screen("code")
     for trivial in ("123456", "170588"):
         page.fill("#code-first", trivial)

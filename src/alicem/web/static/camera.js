@@ -6,7 +6,7 @@ import { utf8 } from "./encoding.js";
 
 const WIDTH = 640;
 const HEIGHT = 480;
-const PERIOD_MS = 100; // about ten frames a second; the server takes fifteen
+const PERIOD_MS = 110; // about nine frames a second; the server takes fifteen
 const MOST_BYTES = 96_000;
 const QUALITIES = [0.85, 0.7, 0.5, 0.3];
 

@@ -48,6 +48,7 @@ export function onAction(message) {
   announce(message);
   byId("action-picture").src = `/static/pictures/${PICTURES.includes(action) ? action : "none"}.svg`;
   byId("action").textContent = t(`enrolment.js.action.${action}`);
+  say(byId("action").textContent);
   byId("action-count").textContent = action === "none" ? "" : t("enrolment.js.count", { index: index + 1, of });
 }
 

@@ -9,7 +9,7 @@ import { codeStep, confirmationStep, finish } from "./enrol-code.js";
 import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
 import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
 import { load, loadEnrolment, saveEnrolment, unprotect } from "./state.js";
-import { byId, element, given, language, problem, ready, reason, show, t, tOr } from "./ui.js";
+import { byId, element, given, language, problem, ready, reason, say, show, t, tOr } from "./ui.js";
 
 /** What the steps share. `accessKey`: what was typed in step 3 opens the chip again later, so the vault keeps it. */
 const enrolment = { session: null, line: null, step: null, accessKey: null, demo: null };
@@ -39,8 +39,9 @@ function onStep(message) {
 
 function onHint({ hint }) {
   const text = tOr(`enrolment.js.hint.${hint}`, "");
-  if (enrolment.step?.step === 5) byId("hint").textContent = text;
-  else if (hint !== "none") chipSays(text);
+  if (enrolment.step?.step !== 5) return hint === "none" ? undefined : chipSays(text);
+  byId("hint").textContent = text;
+  if (hint !== "none") say(text);
 }
 
 function onRefused(message) {
@@ -80,11 +81,16 @@ function onEnded(why) {
   showRefusal(why === "taken_over" ? moved : reason(why));
 }
 
+function onConnection(open) {
+  byId("line").hidden = open;
+  if (!open) say(byId("line").textContent);
+}
+
 function begin(session) {
   enrolment.session = session;
   enrolment.line = converse(session, {
     message: onMessage,
-    connection: (open) => (byId("line").hidden = open),
+    connection: onConnection,
     ended: onEnded,
   });
 }
