@@ -129,6 +129,7 @@ class Display:
 
     def conclude(self, report: headless.Report) -> None:
         """One last line: who the service saw, or why not."""
+        err.print()
         if report.service is not None:
             claims = report.service["claims"]
             who = f"{claims.get('given_name', '')} {claims.get('family_name', '')}".strip()
