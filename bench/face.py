@@ -13,19 +13,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
+import cv2
 import numpy as np
 
 from alicem.demo import portraits
 from alicem.demo.actor import Actor
 from alicem.face import Action, Challenge, LiveCheck, Outcome, Verdict, draw, models
-from alicem.face.compare import portrait_template
+from alicem.face.compare import portrait_template, score
 from alicem.face.detect import LEFT_EYE, boxes, eye, mesh, precise_mesh
-from alicem.face.embed import template
+from alicem.face.embed import Template, average, template
 from alicem.face.evaluate import interval
 from alicem.face.images import FRAME, decode
-from alicem.face.measure import measure
+from alicem.face.measure import Measure, measure
+from alicem.face.thresholds import published
 
 Row = tuple[str, float, str, str]
 RUNS = 25
@@ -166,12 +169,46 @@ def rates(networks: models.Models, turns: int) -> None:
             print(f"  {name:<12} least {min(values):.2f}, median {np.median(values):.2f}, most {max(values):.2f}")
 
 
+def clips(networks: models.Models, folder: Path) -> None:
+    """Short clips of real people, one a file: one person throughout, others never; and how their lids move."""
+    point = published().compare
+    people = {path.name: looks(networks, path) for path in sorted(folder.glob("*.mp4"))}
+    rest, others = {}, {}
+    for name, found in people.items():
+        straight = sorted(found, key=lambda look: abs(look[0].yaw))
+        rest[name] = average([one for _, one in straight[:3]])
+        others[name] = [one for _, one in straight[3:]]
+        opening = np.array([measured.opening for measured, _ in found])
+        shut = opening / np.median(opening) < published().limits.closed
+        print(f"{name}: {len(found)} moments, yaw {straight[0][0].yaw:.0f}…{straight[-1][0].yaw:.0f}°, ", end="")
+        print(f"lids shut in {shut.sum()}")
+    same = [score(rest[name], one, point) for name in rest for one in others[name]]
+    cross = [score(rest[a], one, point) for a in rest for b in rest if a != b for one in others[b]]
+    print(f"one person: n = {len(same)}, least {min(same):.2f}, median {np.median(same):.2f}")
+    print(f"two people: n = {len(cross)}, median {np.median(cross):.2f}, most {max(cross):.2f}")
+
+
+def looks(networks: models.Models, path: Path) -> list[tuple[Measure, Template]]:
+    """Every eighth frame that shows a face."""
+    video, found, index = cv2.VideoCapture(str(path)), [], 0
+    while (frame := video.read())[0]:
+        index += 1
+        picture = np.ascontiguousarray(frame[1][..., ::-1], np.uint8)
+        if index % 8 == 0 and (faces := boxes(networks, picture)):
+            where = precise_mesh(networks, picture, faces[0])
+            found.append((measure(networks, picture, where), template(networks, picture, where)))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=int, metavar="TURNS", help="play every specimen person so many times")
-    if turns := parser.parse_args().rates:
-        rates(models.load(), turns)
-        return
+    parser.add_argument("--clips", type=Path, metavar="FOLDER", help="measure clips of real people, one a file")
+    chosen = parser.parse_args()
+    if chosen.rates:
+        return rates(models.load(), chosen.rates)
+    if chosen.clips:
+        return clips(models.load(), chosen.clips)
     for name, value, unit, note in rows():
         print(f"{name:<40} {value:>8} {unit:<3} {note}")
 
