@@ -83,17 +83,17 @@ def serve(link: Link, loaded: models.Models) -> None:
     setup = _open(link)
     proven = _document(link, setup)
     link.tell("document", **proven.facts())
-    while (order := link.line()).get("do") != "face":
-        if order.get("do") != "resumed":
-            raise BadToken("only the session speaks between the steps")
     portrait = proven.document.portrait.image
     while True:
+        wait_for_face(link)
         link.tell("face", **try_face(link, loaded, portrait, _random(setup)))
-        order = link.line()
-        while order.get("do") == "resumed":
-            order = link.line()
-        if order.get("do") != "face":
-            return
+
+
+def wait_for_face(link: Link) -> None:
+    """Until the session orders a try. Frames sent a moment too early or too late are nobody's fault."""
+    while (order := link.line()).get("do") != "face":
+        if order.get("do") != "resumed" and order.get("type") != "frame":
+            raise BadToken("only the session speaks between the steps")
 
 
 def _open(link: Link) -> Setup:
