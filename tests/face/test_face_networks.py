@@ -3,6 +3,7 @@
 import io
 from itertools import combinations
 
+import cv2
 import numpy as np
 import pytest
 from acting import DATA, chip_portrait
@@ -10,11 +11,13 @@ from PIL import Image
 
 from alicem.demo import portraits
 from alicem.demo.portraits.sources import picture_of
+from alicem.face.attacks import relief
 from alicem.face.compare import PortraitError, portrait_template, score
 from alicem.face.detect import boxes, precise_mesh
 from alicem.face.embed import Template, template
 from alicem.face.evaluate import evaluate, interval, read
 from alicem.face.images import Picture
+from alicem.face.look import Look
 from alicem.face.measure import Measure, measure
 from alicem.face.models import Models
 from alicem.face.thresholds import published
@@ -104,3 +107,35 @@ def test_intervals_are_clopper_and_pearsons() -> None:
     rate = interval(5, 50)
     assert (round(rate.low, 4), round(rate.high, 4)) == (0.0333, 0.2181)
     assert interval(50, 50).low == pytest.approx(1 - interval(0, 50).high)
+
+
+def seen(networks: Models, picture: np.ndarray) -> Look:
+    sharp = np.clip(picture, 0, 255).astype(np.uint8)
+    found = precise_mesh(networks, sharp, boxes(networks, sharp)[0])
+    return Look(0.0, sharp, found, measure(networks, sharp, found), None)
+
+
+def sheet(picture: np.ndarray, degrees: float) -> np.ndarray:
+    """The picture on paper, turned about its middle."""
+    angle = np.radians(degrees)
+    corners = np.array([[0, 0], [640, 0], [640, 480], [0, 480]], np.float32)
+    x, y = corners[:, 0] - 320, corners[:, 1] - 240
+    nearer = 800 / (800 + x * np.sin(angle))
+    turned = np.stack([x * np.cos(angle) * nearer + 320, y * nearer + 240], axis=1).astype(np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, turned)
+    return cv2.warpPerspective(picture, matrix, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("name", ["woman_2", "man_3", "man_7"])
+def test_a_sheet_is_flat_and_a_head_is_not(networks: Models, name: str) -> None:
+    person, camera = portraits.person(portraits.faces()[name]), portraits.Camera()
+    straight = portraits.render(person, portraits.Pose(), camera)
+    before, limit = seen(networks, straight), published().attacks["relief"]
+    for degrees in (10, 20, 30):
+        found = relief(before, seen(networks, sheet(straight, degrees)))
+        assert found is not None
+        assert found < limit / 2
+    for degrees in (-20, 20):
+        found = relief(before, seen(networks, portraits.render(person, portraits.Pose(yaw=degrees), camera)))
+        assert found is not None
+        assert found > limit * 2

@@ -89,9 +89,16 @@ def _download(package: Package, work: Path, progress: Callable[[float], None]) -
                 raise DownloadFailedError(package, f"not there after {PATIENCE:.0f} s")
             time.sleep(0.1)
     if process.returncode:
-        said = (work / "said").read_text(errors="replace").strip().splitlines()
-        raise DownloadFailedError(package, said[-1] if said else f"exit status {process.returncode}")
+        said = _telling((work / "said").read_text(errors="replace"))
+        raise DownloadFailedError(package, said or f"exit status {process.returncode}")
     return _verified(package, target)
+
+
+def _telling(said: str) -> str:
+    """Of all that a package manager says when it fails, the first two lines that call themselves errors."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("npm error ", "npm err! ", "error: "))]
+    return "; ".join(errors[:2] or lines[-1:])
 
 
 def _verified(package: Package, target: Path) -> Path:
