@@ -120,7 +120,9 @@ def test_a_package_manager_that_fails_is_quoted(npm: Package, tmp_path: Path) ->
 def test_of_many_words_the_errors_are_kept(npm: Package, tmp_path: Path) -> None:
     said = ["npm error code ENOTFOUND", "npm error network no such host", "npm error a log is somewhere"]
     (tmp_path / "npm").write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in said) + "exit 1\n")
-    with pytest.raises(DownloadFailedError, match=r"1\.0: npm error code ENOTFOUND; npm error network no such host\. To"):
+    with pytest.raises(
+        DownloadFailedError, match=r"1\.0: npm error code ENOTFOUND; npm error network no such host\. To"
+    ):
         fetch(npm, [], lambda name, share: None)
 
 
