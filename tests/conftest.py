@@ -28,6 +28,11 @@ def free_ports() -> int:
     raise RuntimeError("no six free ports in a row")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pages last: a browser kept for the session holds an event loop in this thread, and no other can run beside it."""
+    items.sort(key=lambda item: "browser" in item.path.parts[-2:][0] or "browser" in item.path.name)
+
+
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A running demonstration: registry, stage, provider, broker, service."""
