@@ -24,7 +24,7 @@ test: ## every test
 
 lint: ## ruff, mypy, import rules
 	@tools/setup test
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/python -m pytest -q tests/test_structure.py
 
 format: ## lay the code out
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .

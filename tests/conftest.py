@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,14 @@ def free_ports() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Pages last: a browser kept for the session holds an event loop in this thread, and no other can run beside it."""
     items.sort(key=lambda item: "browser" in item.path.parts[-2:][0] or "browser" in item.path.name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the folder of screenshots."""
+    folder = Path(os.environ.get("ALICEM_SCREENS", "build/screens")).resolve()
+    pictures = len(list(folder.glob("*.png"))) if folder.is_dir() else 0
+    if pictures:
+        terminalreporter.write_line(f"{pictures} screenshots in {folder}")
 
 
 @pytest.fixture(scope="session")
