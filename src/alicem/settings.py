@@ -40,6 +40,7 @@ class Service:
 @dataclass(frozen=True)
 class Database:
     url: str
+    """SQLAlchemy's, for instance `sqlite:////var/lib/alicem/alicem.db`; a relative SQLite path is relative to the working folder."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -19,6 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from string import Template
 
 import httpx
 
@@ -27,6 +27,7 @@ from alicem.demo.personas import Persona, registry_person
 from alicem.demo.specimen import SpecimenState
 from alicem.settings import Database
 
+CONFIG = Path(__file__).parent / "config"
 START_SECONDS = 60.0
 STOP_SECONDS = 8.0
 SIGNED_BEFORE = timedelta(days=30)
@@ -75,6 +76,13 @@ class Town:
         return self.folder / "alicem"
 
     @property
+    def addresses(self) -> dict[str, str]:
+        """What the settings of `config/` name."""
+        names = ("alicem", "broker", "service", "stage", "registry")
+        ports = {f"{name}_port": str(self.base + offset) for offset, name in enumerate(names)}
+        return ports | {name: getattr(self, name) for name in names} | {"mail_port": str(self.mail_port)}
+
+    @property
     def parts(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         """Name, address and command of each process."""
         config = self.folder
@@ -106,18 +114,8 @@ def check_ports(town: Town) -> None:
 
 def found(town: Town, personas: Sequence[Persona]) -> None:
     """Write folders, secrets, keys, settings; the specimen State and the registry's people."""
-    for name in (
-        "alicem",
-        "alicem/trust",
-        "alicem/tmp",
-        "broker",
-        "broker/services",
-        "broker/providers",
-        "service",
-        "stage",
-        "registry",
-    ):
-        (town.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_settings(town)
+    (town.provider_folder / "tmp").mkdir(mode=0o700)
     now = datetime.now(UTC)
     state = SpecimenState.make(now - SIGNED_BEFORE, secrets.token_bytes)
     state.save(town.folder / "stage" / "state")
@@ -133,8 +131,6 @@ def found(town: Town, personas: Sequence[Persona]) -> None:
     master = secrets.token_bytes(32)
     _write(town.folder / "master.key", base64.b64encode(master).decode())
     keys.create(town.provider_folder / "keys.bin", master, now=now, rng=secrets.token_bytes, host="localhost")
-    for file, text in _settings(town).items():
-        _write(town.folder / file, text)
     _people(town, personas)
 
 
@@ -147,115 +143,12 @@ def _people(town: Town, personas: Sequence[Persona]) -> None:
     store.close()
 
 
-def _settings(town: Town) -> dict[str, str]:
-    """Every settings file of the demonstration."""
-    quoted = json.dumps  # a TOML basic string is written as JSON writes one
-    return {
-        "alicem/alicem.toml": f"""
-[service]
-profile = "demo"
-origin = {quoted(town.alicem)}
-listen = "127.0.0.1:{town.base}"
-demo_origin = {quoted(town.stage)}
-
-[database]
-url = "sqlite:///{town.provider_folder}/alicem.db"
-
-[keys]
-file = "keys.bin"
-master_key_file = "../master.key"
-levels = {{ keystore = "high", passkey = "high", webcrypto = "substantial", software = "substantial" }}
-
-[trust]
-folder = "trust"
-specimen = true
-
-[registry]
-url = {quoted(town.registry)}
-token_file = "registry.token"
-simulated = true
-
-[mail]
-host = "127.0.0.1"
-port = {town.mail_port}
-sender = "ne-pas-repondre@alicem.example"
-tls = "none"
-
-[face]
-actor = true
-
-[limits]
-enrolments_per_hour_and_address = 1000
-session_processes = 3
-
-[log]
-file = "alicem.log"
-""",
-        "alicem/clients.toml": f"""
-[franceconnect]
-name = "FranceConnect"
-profile = "franceconnect"
-secret_file = "franceconnect.secret"
-redirect_uris = ["{town.broker}/callback/alicem"]
-post_logout_redirect_uris = ["{town.broker}/logged-out/alicem"]
-id_token_alg = "ES256"
-sector = "franceconnect"
-scopes = ["openid", "profile", "email", "birth", "preferred_username"]
-""",
-        "broker/broker.toml": f"""
-origin = {quoted(town.broker)}
-listen = "127.0.0.1:{town.base + 1}"
-services = "services"
-providers = "providers"
-key_file = "broker.pem"
-pseudonym_file = "pseudonym.secret"
-demo_origin = {quoted(town.stage)}
-
-[database]
-url = "sqlite:///{town.folder}/broker/broker.db"
-""",
-        "broker/providers/alicem.toml": f"""
-title = "Alicem"
-issuer = {quoted(town.alicem)}
-client_id = "franceconnect"
-secret_file = "../alicem.secret"
-levels = ["eidas2"]
-""",
-        "broker/services/mes-demarches.toml": f"""
-title = "Mes démarches"
-client_id = "mes-demarches"
-secret_file = "../service.secret"
-entity = "mes-demarches"
-redirect_uris = ["{town.service}/callback"]
-post_logout_redirect_uris = ["{town.service}/signed-out"]
-scopes = ["openid", "profile", "birth", "email", "preferred_username"]
-""",
-        "service/services.toml": f"""
-origin = {quoted(town.service)}
-listen = "127.0.0.1:{town.base + 2}"
-broker = {quoted(town.broker)}
-client_id = "mes-demarches"
-secret_file = "service.secret"
-scope = "openid profile birth email preferred_username"
-demo_origin = {quoted(town.stage)}
-""",
-        "registry/registry.toml": f"""
-listen = "127.0.0.1:{town.base + 4}"
-token_file = "token"
-carrier = "{town.stage}/paper"
-
-[database]
-url = "sqlite:///{town.folder}/registry/registry.db"
-""",
-        "stage/stage.toml": f"""
-origin = {quoted(town.stage)}
-listen = "127.0.0.1:{town.base + 3}"
-alicem = {quoted(town.alicem)}
-service = {quoted(town.service)}
-state = "state"
-mail_port = {town.mail_port}
-""",
-    }
+def _write_settings(town: Town) -> None:
+    """Every settings file, from `config/`, with this town's addresses."""
+    for template in sorted(CONFIG.rglob("*.toml")):
+        file = town.folder / template.relative_to(CONFIG)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(file, Template(template.read_text("utf-8")).substitute(town.addresses))
 
 
 @contextlib.asynccontextmanager
@@ -275,9 +168,15 @@ async def _start(town: Town, name: str, command: tuple[str, ...]) -> asyncio.sub
     environment = {**os.environ, "TMPDIR": str(town.provider_folder / "tmp")} if name == "alicem" else dict(os.environ)
     with (town.folder / name / "output.log").open("ab") as output:
         return await asyncio.create_subprocess_exec(
-            sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+            sys.executable,
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            cwd=town.folder / name,  # databases are named relative to their part's folder
             start_new_session=True,
-        )  # fmt: skip
+        )
 
 
 async def _answers(name: str, address: str, child: asyncio.subprocess.Process, town: Town) -> None:
