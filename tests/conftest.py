@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +13,7 @@ import pytest
 from alicem.demo import personas
 from alicem.demo.town import Town, found, running
 from alicem.face import models
-
-
-def free_ports() -> int:
-    """The first of six free ports in a row."""
-    for base in range(21000, 60000, 50):
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(base, base + 6):
-                    stack.enter_context(contextlib.closing(socket.socket())).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return base
-    raise RuntimeError("no six free ports in a row")
+from free_ports import free_ports
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

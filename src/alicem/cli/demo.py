@@ -89,22 +89,27 @@ async def _in_browser(here: town.Town) -> None:
     stop = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with town.running(here):
-        err.print(f"\n  Open  [bold]{here.stage}/[/bold]\n")
-        err.print(
-            "  A demonstration of Alicem: a simulated State, generated people, nothing real. Ctrl-C ends it and erases it."
-        )
-        if "SSH_CONNECTION" in os.environ:
-            forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in range(here.base, here.base + 4))
-            err.print(
-                f"\n  Over ssh, type this on the machine where your browser is, then open the same address:\n  ssh {forwards} {_host()}"
-            )
-        await stop.wait()
+    async with town.running(here) as children:
+        for line in _welcome(here, os.environ.get("SSH_CONNECTION", "")):
+            err.print(line, soft_wrap=True)
+        stopped = asyncio.create_task(stop.wait())
+        fallen = asyncio.create_task(town.first_to_fall(here, children))
+        await asyncio.wait((stopped, fallen), return_when=asyncio.FIRST_COMPLETED)
+        if fallen.done():
+            raise town.TownFailed(fallen.result())
+        fallen.cancel()
         err.print("\nEnding.")
 
 
-def _host() -> str:
-    return os.environ.get("SSH_CONNECTION", "").split(" ")[2:3][0] if os.environ.get("SSH_CONNECTION") else "HOST"
+def _welcome(here: town.Town, ssh_connection: str) -> Iterator[str]:
+    """What to open, and what it is. `ssh_connection`: the variable of that name (sshd(8)): client and server, address and port."""
+    yield f"\n  Open  [bold]{here.stage}/[/bold]\n"
+    yield "  A demonstration of Alicem: a simulated State, generated people, nothing real. Ctrl-C ends it and erases it."
+    if ssh_connection:
+        server = [*ssh_connection.split(" "), "HOST", "HOST", "HOST"][2]
+        forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in range(here.base, here.base + 4))
+        yield "\n  You are here over ssh. Type this on the machine where your browser is, then open the same address:"
+        yield f"  ssh {forwards} {server}"
 
 
 class Display:

@@ -34,6 +34,9 @@ SIGNED_BEFORE = timedelta(days=30)
 """The specimen State is a month old, so that its documents were not signed in the future of anyone's clock."""
 
 
+Children = dict[str, asyncio.subprocess.Process]
+
+
 class TownFailed(Exception):
     """The demonstration cannot start or go on; the sentence says why and what to do."""
 
@@ -152,14 +155,14 @@ def _write_settings(town: Town) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(town: Town) -> AsyncIterator[None]:
+async def running(town: Town) -> AsyncIterator[Children]:
     """Start every process, wait until each answers, stop them at the end. Raises `TownFailed`."""
-    children: dict[str, asyncio.subprocess.Process] = {}
+    children: Children = {}
     try:
         for name, _address, command in town.parts:
             children[name] = await _start(town, name, command)
         await asyncio.gather(*(_answers(name, address, children[name], town) for name, address, _ in town.parts))
-        yield
+        yield children
     finally:
         await _stop(list(children.values()))
 
@@ -189,8 +192,21 @@ async def _answers(name: str, address: str, child: asyncio.subprocess.Process, t
                 if (await client.get(f"{address}/live")).status_code == 200:
                     return
             await asyncio.sleep(0.1)
-    last = (town.folder / name / "output.log").read_text("utf-8", "replace").strip().splitlines()[-1:]
-    raise TownFailed(f"{name} did not start: {' '.join(last) or 'it does not answer'}")
+    raise TownFailed(f"{name} did not start: {_last_words(town, name) or 'it does not answer'}")
+
+
+async def first_to_fall(town: Town, children: Children) -> str:
+    """Wait until a process ends that should not; a sentence that names it and its last words."""
+    waiting = {asyncio.create_task(child.wait()): name for name, child in children.items()}
+    done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in others:
+        one.cancel()
+    name = waiting[done.pop()]
+    return f"{name} stopped: {_last_words(town, name) or 'without a word'}"
+
+
+def _last_words(town: Town, name: str) -> str:
+    return " ".join((town.folder / name / "output.log").read_text("utf-8", "replace").strip().splitlines()[-1:])
 
 
 async def _stop(children: list[asyncio.subprocess.Process]) -> None:
