@@ -27,9 +27,9 @@ from alicem.credential import endpoints as credential_endpoints
 from alicem.enrolment import endpoints as enrolment_endpoints
 from alicem.enrolment import receipts
 from alicem.enrolment.endpoints import Sessions
+from alicem.enrolment.journey import Enrolment
 from alicem.enrolment.pool import Pool
 from alicem.enrolment.registry_client import RegistryClient
-from alicem.enrolment.steps import Enrolment
 from alicem.face import models
 from alicem.keys import KeyRing, KeysError, open_ring
 from alicem.settings import Settings, secret
@@ -132,7 +132,7 @@ async def _seal_for_ever(parts: Parts) -> None:
 
 
 async def _sweep_for_ever(parts: Parts) -> None:
-    days = parts.settings.retention.face_refusal_days
+    days = parts.settings.retention.face_try_days
     while True:
         await parts.store.write(lambda c: accounts_records.expire(c, now(), days))
         await parts.store.write(lambda c: provider.expire(c, now()))

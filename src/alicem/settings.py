@@ -94,7 +94,7 @@ class Retention:
     identity_check_years: int = 5
     idle_years: int = 2
     unfinished_days: int = 60
-    face_refusal_days: int = 7
+    face_try_days: int = 7
     journal_years: int = 5
 
 
@@ -106,6 +106,8 @@ class Limits:
     instructions_per_minute_and_address: int = 120
     face_tries_a_session: int = 3
     face_tries_a_week: int = 6
+    face_attempts_a_week: int = 20
+    """Tries begun, whatever came of them: nobody breaks off until a challenge comes that suits a recording."""
     session_processes: int = 2
     minimum_age: int = 18
     documents: tuple[str, ...] = ("passport", "residence_permit")

@@ -76,12 +76,13 @@ approvals = Table(
     Column("expires", Integer, nullable=False),
 )
 
-face_refusals = Table(
-    "face_refusals",
+face_tries = Table(
+    "face_tries",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("fingerprint", String(100), nullable=False, index=True),
-    Column("at", Integer, nullable=False),
+    Column("fingerprint", String(100), nullable=False, index=True, comment="keyed hash of the document"),
+    Column("at", Integer, nullable=False, comment="Unix time"),
+    Column("counted", SmallInteger, nullable=False, comment="1 for a refusal that counts, 0 for a try that broke off"),
 )
 
 
@@ -175,20 +176,33 @@ def take_approval(connection: Connection, digest: bytes, now: datetime) -> Appro
     return ApprovingPhone(row.account, row.state, Level(row.level), row.thumbprint, row.key_kind)
 
 
-def add_face_refusal(connection: Connection, fingerprint: str, now: datetime) -> None:
-    connection.execute(insert(face_refusals).values(fingerprint=fingerprint, at=int(now.timestamp())))
+def begin_face_try(connection: Connection, fingerprint: str, now: datetime) -> int:
+    """Write a try down before its first action is told: whoever breaks off has still had it. Its number."""
+    values = insert(face_tries).values(fingerprint=fingerprint, at=int(now.timestamp()), counted=0)
+    number: int = connection.execute(values.returning(face_tries.c.id)).scalar_one()
+    return number
 
 
-def face_refusals_since(connection: Connection, fingerprints: tuple[str, ...], since: datetime) -> int:
-    query = select(face_refusals.c.id).where(
-        face_refusals.c.fingerprint.in_(fingerprints), face_refusals.c.at >= since.timestamp()
+def end_face_try(connection: Connection, number: int, *, accepted: bool, counted: bool) -> None:
+    """An accepted try leaves no trace; a refused one is kept, counted or not."""
+    if accepted:
+        connection.execute(delete(face_tries).where(face_tries.c.id == number))
+    elif counted:
+        connection.execute(update(face_tries).where(face_tries.c.id == number).values(counted=1))
+
+
+def face_tries_since(connection: Connection, fingerprints: tuple[str, ...], since: datetime) -> tuple[int, int]:
+    """How many tries of a document were begun, and how many of them counted."""
+    query = select(face_tries.c.counted).where(
+        face_tries.c.fingerprint.in_(fingerprints), face_tries.c.at >= since.timestamp()
     )
-    return len(connection.execute(query).all())
+    counted = list(connection.execute(query).scalars())
+    return len(counted), sum(counted)
 
 
-def expire(connection: Connection, now: datetime, face_refusal_days: int) -> None:
-    """Drop what time has ended: challenges, approvals, face refusals."""
+def expire(connection: Connection, now: datetime, face_try_days: int) -> None:
+    """Drop what time has ended: challenges, approvals, face tries."""
     at = int(now.timestamp())
     connection.execute(delete(challenges).where(challenges.c.expires < at))
     connection.execute(delete(approvals).where(approvals.c.expires < at))
-    connection.execute(delete(face_refusals).where(face_refusals.c.at < at - face_refusal_days * 86400))
+    connection.execute(delete(face_tries).where(face_tries.c.at < at - face_try_days * 86400))

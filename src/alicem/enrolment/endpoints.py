@@ -12,9 +12,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from alicem import jose, journal
+from alicem.enrolment.journey import Enrolment, Journey
 from alicem.enrolment.pool import ProcessDied
 from alicem.enrolment.session import LIFE_SECONDS, ProtocolError, Session
-from alicem.enrolment.steps import STEPS, Enrolment, Journey, demo_measurements
+from alicem.enrolment.steps import STEPS
 from alicem.reasons import Refused
 from alicem.web.limits import Limit
 
@@ -98,7 +99,7 @@ class Sessions:
 
     async def _refused(self, journey: Journey, refusal: Refused, close_code: int = 4403) -> int:
         reason, room = refusal.reason, self.room
-        journey.session.refuse(reason, final=True, tries_left=refusal.tries_left, **demo_measurements(journey))
+        journey.session.refuse(reason, final=True, tries_left=refusal.tries_left, **journey.demo_measurements())
         _log.info("refused", reason=reason.name)
         content = {"reason": reason.name, "path": journey.chosen.path}
         now = room.clock()

@@ -5,74 +5,29 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
-from alicem import jose, journal
-from alicem.accounts import NewAccount, create, records, suspension
+from alicem import jose
+from alicem.accounts import NewAccount, create, suspension
 from alicem.accounts.registration import read_registration
-from alicem.credential import Offer, Offers
+from alicem.credential import Offer
 from alicem.credential.endpoints import CONFIGURATION, GRANT
 from alicem.enrolment import receipts
-from alicem.enrolment.identity import civil_identity, document_facts, fingerprints, query_of
+from alicem.enrolment.face_step import face
+from alicem.enrolment.identity import civil_identity, document_facts, query_of
+from alicem.enrolment.journey import Enrolment, Journey
 from alicem.enrolment.mail import send_code, valid_address
-from alicem.enrolment.pool import Pool, PoolFull
-from alicem.enrolment.registry_client import RegistryClient
-from alicem.enrolment.session import Chosen, ProtocolError, Session
-from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Level, Path
+from alicem.enrolment.pool import PoolFull
+from alicem.enrolment.session import ProtocolError
+from alicem.evidence import Evidence, Level, Path
 from alicem.jose import BadToken
-from alicem.keys import KeyRing
 from alicem.reasons import Refused
-from alicem.settings import Settings
-from alicem.store import Store
-
-_log = structlog.get_logger("alicem.enrolment")
 
 CODE_TRIES, LETTERS = 5, 3
 CODE_LIFE = timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """What the steps need of the rest."""
-
-    settings: Settings
-    store: Store
-    ring: KeyRing
-    offers: Offers
-    pool: Pool
-    registry: RegistryClient
-    clock: Callable[[], datetime]
-    rng: Callable[[int], bytes]
-
-
-@dataclass
-class Journey:
-    """What this person has proven so far. It lives in memory until the credential is issued."""
-
-    room: Enrolment
-    session: Session
-    chosen: Chosen
-    level: Level = Level.LOW
-    email: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    identity: CivilIdentity | None = None
-    document: DocumentFacts | None = None
-    consent_at: datetime | None = None
-    registry_at: datetime | None = None
-    checks: list[Check] = field(default_factory=list)
-    erased: list[tuple[str, datetime]] = field(default_factory=list)
-    measurements: dict[str, Any] = field(default_factory=dict)
-    new: NewAccount | None = None
-    reply_key: EllipticCurvePublicKey | None = None
-
-    def prove(self, name: str, clause: str, at: datetime) -> None:
-        self.checks.append(Check(name, clause, at))
 
 
 async def choose(journey: Journey) -> None:
@@ -157,7 +112,7 @@ async def document_and_chip(journey: Journey) -> None:
     except PoolFull as error:
         raise Refused("busy") from error
     journey.session.begin_process(process, _opening(journey))
-    facts = await _told(journey, "document")
+    facts = await journey.told("document")
     journey.facts = facts
     journey.prove("passive_authentication", "ICAO 9303-11 §5.1", datetime.fromisoformat(facts["passive_at"]))
     journey.prove("active_authentication", "ICAO 9303-11 §6.1", datetime.fromisoformat(facts["active_at"]))
@@ -171,83 +126,6 @@ async def document_and_chip(journey: Journey) -> None:
     journey.document = document_facts(facts, room.ring)
 
 
-async def face(journey: Journey) -> None:
-    """Step 5: express consent, then the live check against the chip's portrait, three tries a session and six a week."""
-    limits, session = journey.room.settings.limits, journey.session
-    process = session.process
-    assert process is not None  # noqa: S101 - step 3 made it
-    tries, told = limits.face_tries_a_session, {"outcome": ""}
-    while True:
-        left = min(tries, limits.face_tries_a_week - await _recent_refusals(journey))
-        if left <= 0:
-            raise Refused("face_tries_exhausted")
-        if told["outcome"] != "interrupted":  # a connection that came back was told the step already
-            version = journey.room.settings.service.terms_version
-            session.step(5, "face", consent_version=version, variant="all", tries_left=left)
-        consent = await session.receive("consent")
-        if consent.get("biometrics") is not True:
-            raise Refused("consent_refused")
-        journey.consent_at = journey.room.clock()
-        process.say({"do": "face"})
-        told = await _told(journey, "face")
-        journey.measurements = {"scores": told.get("scores"), "thresholds": told.get("thresholds")}
-        if told["outcome"] == "accept":
-            break
-        if told["outcome"] != "interrupted":
-            tries -= await _face_refused(journey, told, left)
-    at = datetime.fromisoformat(told["at"])
-    journey.prove("liveness", "ISO/IEC 30107-3", at)
-    journey.prove("face_comparison", "eIDAS 2015/1502 annex 2.1.2", at)
-    gone = await journey.room.pool.give_back(process)
-    session.process = None
-    journey.erased = [(what, gone) for what in ("document_lines", "chip_answers", "portrait", "frames", "embeddings")]
-
-
-async def _face_refused(journey: Journey, told: dict[str, Any], left: int) -> int:
-    """Tell why; how many tries it cost."""
-    refusal = Refused(told["reason"])
-    cost = int(refusal.reason.counts_as_try)
-    if cost:
-        fingerprint, now = fingerprints(journey.facts, journey.room.ring)[0], journey.room.clock()
-        await journey.room.store.write(lambda c: _note_refusal(c, journey, fingerprint, now, refusal))
-    final = left - cost <= 0 or "retry" not in refusal.reason.next
-    if final:
-        raise Refused(refusal.reason.name, tries_left=left - cost)
-    journey.session.refuse(refusal.reason, final=False, tries_left=left - cost, **demo_measurements(journey))
-    return cost
-
-
-def _note_refusal(connection: Connection, journey: Journey, fingerprint: str, now: datetime, refusal: Refused) -> None:
-    records.add_face_refusal(connection, fingerprint, now)
-    journal.append(connection, now, "face_refused", journey.room.rng, content={"reason": refusal.reason.name})
-
-
-def demo_measurements(journey: Journey) -> dict[str, Any]:
-    """Scores travel in the demonstration alone: a person who tries to pass must not be told how near they were."""
-    if journey.room.settings.service.profile != "demo" or not journey.measurements:
-        return {}
-    chip = {name: journey.facts[name] for name in ("round_trips", "commands", "bytes")}
-    return {"measurements": {**journey.measurements, "chip": chip}}
-
-
-async def _recent_refusals(journey: Journey) -> int:
-    names, room = fingerprints(journey.facts, journey.room.ring), journey.room
-    since = room.clock() - timedelta(days=room.settings.retention.face_refusal_days)
-    return await room.store.read(lambda c: records.face_refusals_since(c, names, since))
-
-
-async def _told(journey: Journey, name: str) -> dict[str, Any]:
-    process = journey.session.process
-    assert process is not None  # noqa: S101 - step 3 made it
-    told = await process.told(name)
-    if told["tell"] == "refused":
-        raise Refused(told["reason"])
-    if told["tell"] == "broken":
-        _log.warning("protocol error", why=told["why"])
-        raise ProtocolError
-    return told
-
-
 async def code(journey: Journey) -> None:
     """Step 6: the phone registers its PIN key; the server draws its share and the suspension code."""
     room, session, chosen = journey.room, journey.session, journey.chosen
@@ -259,7 +137,7 @@ async def code(journey: Journey) -> None:
             "code",
             suspension_code=suspension.shown(suspension_code),
             challenge=challenge,
-            **demo_measurements(journey),
+            **journey.demo_measurements(),
         )
         message = await session.receive("code")
         try:

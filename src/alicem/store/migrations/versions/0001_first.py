@@ -12,10 +12,11 @@ def upgrade() -> None:
     _accounts()
     _phones()
     op.create_table(
-        "face_refusals",
+        "face_tries",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("fingerprint", sa.String(100), nullable=False, index=True),
         sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("counted", sa.SmallInteger, nullable=False),
     )
 
 

@@ -1,0 +1,88 @@
+"""Step 5: express consent, then the live check against the chip's portrait, and how often one may try.
+
+A try is written down under the document's keyed fingerprint before its first action is told, so that breaking off does not win another challenge for
+nothing: few refusals count, and few tries may be begun at all, both for seven days. An accepted try leaves no trace.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from alicem import journal
+from alicem.accounts import records
+from alicem.enrolment.identity import fingerprints
+from alicem.enrolment.journey import Journey
+from alicem.reasons import Reason, Refused, load
+
+ERASED = ("document_lines", "chip_answers", "portrait", "frames", "embeddings")
+"""What is gone with the session process."""
+
+
+async def face(journey: Journey) -> None:
+    """Try until accepted. Raises `Refused` when no try is left, consent is refused, or another try cannot help."""
+    tries, told = journey.room.settings.limits.face_tries_a_session, {"outcome": ""}
+    while told["outcome"] != "accept":
+        left = await _left(journey, tries)
+        if told["outcome"] != "interrupted":  # a connection that came back was told the step already
+            version = journey.room.settings.service.terms_version
+            journey.session.step(5, "face", consent_version=version, variant="all", tries_left=left)
+        await _consent(journey)
+        told = await _try(journey)
+        if told["outcome"] in ("refuse", "doubtful"):
+            tries -= _tell_refusal(journey, Refused(told["reason"]), left)
+    at = datetime.fromisoformat(told["at"])
+    journey.prove("liveness", "ISO/IEC 30107-3", at)
+    journey.prove("face_comparison", "eIDAS 2015/1502 annex 2.1.2", at)
+    gone = await journey.room.pool.give_back(journey.process)
+    journey.session.process = None
+    journey.erased = [(what, gone) for what in ERASED]
+
+
+async def _consent(journey: Journey) -> None:
+    if (await journey.session.receive("consent")).get("biometrics") is not True:
+        raise Refused("consent_refused")
+    journey.consent_at = journey.room.clock()
+
+
+async def _left(journey: Journey, tries: int) -> int:
+    """How many counted tries are left. Raises `Refused` (`face_tries_exhausted`)."""
+    room, names = journey.room, fingerprints(journey.facts, journey.room.ring)
+    since = room.clock() - timedelta(days=room.settings.retention.face_try_days)
+    begun, counted = await room.store.read(lambda c: records.face_tries_since(c, names, since))
+    left = min(tries, room.settings.limits.face_tries_a_week - counted)
+    if left <= 0 or begun >= room.settings.limits.face_attempts_a_week:
+        raise Refused("face_tries_exhausted")
+    return left
+
+
+async def _try(journey: Journey) -> dict[str, Any]:
+    """One try, written down before and after; what the session process tells of it."""
+    room, name = journey.room, fingerprints(journey.facts, journey.room.ring)[0]
+    number = await room.store.write(lambda c: records.begin_face_try(c, name, room.clock()))
+    journey.process.say({"do": "face"})
+    told = await journey.told("face")
+    journey.measurements = {"scores": told.get("scores"), "thresholds": told.get("thresholds")}
+    await room.store.write(lambda c: _note(c, journey, number, told))
+    return told
+
+
+def _note(connection: Connection, journey: Journey, number: int, told: dict[str, Any]) -> None:
+    reason = load()[told["reason"]] if told.get("reason") else None
+    counted = reason is not None and reason.counts_as_try
+    records.end_face_try(connection, number, accepted=told["outcome"] == "accept", counted=counted)
+    if reason is not None:
+        content = {"reason": reason.name}
+        journal.append(connection, journey.room.clock(), "face_refused", journey.room.rng, content=content)
+
+
+def _tell_refusal(journey: Journey, refusal: Refused, left: int) -> int:
+    """Say why; how many tries it cost. Raises the refusal when it is final."""
+    reason: Reason = refusal.reason
+    left -= reason.counts_as_try
+    if left <= 0 or "retry" not in reason.next:
+        raise Refused(reason.name, tries_left=left)
+    journey.session.refuse(reason, final=False, tries_left=left, **journey.demo_measurements())
+    return int(reason.counts_as_try)
