@@ -388,7 +388,7 @@ def test_chromium_s_own_camera_shows_no_face(playwright: Playwright, demo: Demo,
     )
     context = browser.new_context(locale="fr-FR")
     zoe = Citizen(demo, context, "zoe", screens, name="fake-camera")
-    zoe.start(camera="own")
+    zoe.start(camera="own", wrong="face")
     zoe.prove_email()
     zoe.copy_document()
     zoe.read_chip()

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from chip_over_websocket import read_chip
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -25,11 +26,8 @@ from alicem.demo.personas import load
 from alicem.demo.specimen import SpecimenState
 from alicem.demo.stage import StageSettings, app
 from emrtd.errors import DataGroupAltered
-from emrtd.exchange import Protocol, T, run_batch
-from emrtd.keys import MrzKey
 from emrtd.passive import passive_authentication
 from emrtd.pki.trust import TrustStore
-from emrtd.reading import first_contact, read_document
 
 pytestmark = pytest.mark.skipif(
     not portraits.ready(), reason="the source portraits are not on this machine: alicem face models build"
@@ -104,35 +102,6 @@ def test_pictures_and_actors(stage: Running) -> None:
     script = httpx.get(f"{stage.origin}/static/actor.js", headers={"origin": ALICEM})
     assert script.headers["content-type"].startswith("text/javascript")
     assert script.headers["access-control-allow-origin"] == ALICEM
-
-
-async def read_chip(address: str, name: str) -> object:
-    """Through the WebSocket, as a page relays it."""
-    persona = load()[name]
-    async with connect(address, proxy=None, compression=None, open_timeout=60) as socket_:
-        loop = asyncio.get_running_loop()
-
-        def transmit(apdu: bytes) -> bytes:
-            async def one() -> bytes:
-                await socket_.send(apdu)
-                answer = await socket_.recv()
-                assert isinstance(answer, bytes)
-                return answer
-
-            return asyncio.run_coroutine_threadsafe(one(), loop).result(10)
-
-        def whole(protocol: Protocol[T]) -> T:
-            batch = next(protocol)
-            try:
-                while True:
-                    batch = protocol.send(run_batch(batch, transmit))
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-
-        zone = persona.description(b"").mrz
-        access = MrzKey(zone.number, zone.birth_date, zone.expiry_date)
-        found = await asyncio.to_thread(whole, first_contact())
-        return await asyncio.to_thread(whole, read_document(access, card_access_answers=found, rng=secrets.token_bytes))
 
 
 @pytest.mark.parametrize(("wrong", "believed"), [("", True), ("?wrong=face", True), ("?wrong=document", False)])

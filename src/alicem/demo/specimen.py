@@ -77,9 +77,11 @@ class SpecimenState:
             raise SettingsError(f"{folder}/signer.key: neither RSA nor an elliptic curve")
         return cls(authority, revocations, DocumentSigner(certificate, key))
 
-    def personalise(self, persona: Persona, *, at: datetime, rng: Random) -> ChipDocument:
-        """A new genuine document of this person."""
-        description = persona.description(portraits.portrait(persona.face))
+    def personalise(
+        self, persona: Persona, *, at: datetime, rng: Random, portrait: bytes | None = None
+    ) -> ChipDocument:
+        """A new genuine document of this person; with `portrait` (JPEG 2000, 240 × 320) in the place of their own."""
+        description = persona.description(portraits.portrait(persona.face) if portrait is None else portrait)
         chip = persona.chip
         return personalise(description, self.signer, rng=rng, at=at, profile=chip.profile, digest=chip.digest)
 
@@ -95,7 +97,14 @@ class Documents:
 
     def of(self, persona: Persona, wrong: str | None = None) -> ChipDocument:
         """The person's document; with `wrong="document"` one whose name was changed after signing, with `"chip"` a copy on another chip."""
-        genuine = self._genuine(persona)
+        return self.spoiled(self._genuine(persona), wrong)
+
+    def with_portrait(self, persona: Persona, portrait: bytes) -> ChipDocument:
+        """Another document of this person, with this portrait; it is not kept here."""
+        return self.state.personalise(persona, at=self.clock(), rng=self.rng, portrait=portrait)
+
+    def spoiled(self, genuine: ChipDocument, wrong: str | None) -> ChipDocument:
+        """As `of` says; the genuine one where nothing of the chip is wrong."""
         if wrong == "document":
             return forged(genuine, surname="CONTREFACON")
         return cloned(genuine, self.rng) if wrong == "chip" else genuine

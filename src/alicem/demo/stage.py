@@ -32,6 +32,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from alicem.demo import actor, personas, portraits
 from alicem.demo.mailbox import MailBox, mailbox_routes
+from alicem.demo.own_portrait import OwnPortraits, PictureGone, portrait_routes
 from alicem.demo.personas import Persona, registry_person
 from alicem.demo.specimen import WRONG, Documents, SpecimenState
 from alicem.face.models import PackageError
@@ -39,7 +40,7 @@ from alicem.settings import read
 from alicem.web.headers import SecurityHeaders
 from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
-from emrtd.softchip import SoftChip
+from emrtd.softchip import ChipDocument, SoftChip
 
 __all__ = ["WRONG", "SpecimenState", "StageSettings", "app", "registry_person", "serve"]
 
@@ -70,6 +71,7 @@ class Stage:
     settings: StageSettings
     people: Mapping[str, Persona]
     documents: Documents
+    own: OwnPortraits
     rng: Callable[[int], bytes]
     pages: Pages
 
@@ -96,6 +98,7 @@ class Stage:
             impostor=personas.impostor_of(persona) if wrong == "face" else None,
             wrong=wrong,
             enrol=f"{self.settings.alicem}/enrol?persona={persona.name}" + (f"&wrong={wrong}" if wrong else ""),
+            own=f"/portrait?persona={persona.name}" + (f"&wrong={wrong}" if wrong else ""),
             alicem=self.settings.alicem,
             service=self.settings.service,
         )
@@ -130,13 +133,26 @@ class Stage:
         ):
             await socket.close(4404)
             return
-        document = await asyncio.to_thread(self.documents.of, persona, socket.query_params.get("wrong"))
+        try:
+            document, left = await asyncio.to_thread(self._document, persona, socket.query_params)
+        except PictureGone:
+            await socket.accept()  # a page learns the number of a connection that was open alone
+            await socket.close(4404)
+            return
         await socket.accept()
         chip = SoftChip(document, self.rng)
         with contextlib.suppress(WebSocketDisconnect, TimeoutError, KeyError):
-            for _ in range(_COMMANDS):
-                command = await asyncio.wait_for(socket.receive_bytes(), _IDLE)
-                await socket.send_bytes(chip.transmit(command))
+            async with asyncio.timeout(left):
+                for _ in range(_COMMANDS):
+                    command = await asyncio.wait_for(socket.receive_bytes(), _IDLE)
+                    await socket.send_bytes(chip.transmit(command))
+
+    def _document(self, persona: Persona, asked: Mapping[str, str]) -> tuple[ChipDocument, float | None]:
+        """The document asked for, and for how many seconds: with the visitor's portrait it lasts no longer than that. Raises `PictureGone`."""
+        wrong = asked.get("wrong")
+        if (token := asked.get("portrait")) is None:
+            return self.documents.of(persona, wrong), None
+        return self.own.document(token, persona, wrong), self.own.seconds_left(token)
 
     def _persona(self, name: str) -> Persona:
         if name not in self.people:
@@ -194,7 +210,8 @@ def app(
     """The application. Raises `SettingsError`."""
     pages = Pages(demo_origin=settings.origin)
     documents = Documents(SpecimenState.load(settings.state), settings.state / "chips", clock, rng)
-    stage, box = Stage(settings, personas.load(), documents, rng, pages), MailBox()
+    people, own = personas.load(), OwnPortraits(documents, clock, rng)
+    stage, box = Stage(settings, people, documents, own, rng, pages), MailBox()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -215,6 +232,7 @@ def app(
             Route("/static/stage.css", _styles),
             Route("/live", _live),
             *mailbox_routes(box, pages),
+            *portrait_routes(own, people, pages, settings.origin, settings.alicem),
             *static_routes(pages.texts),
         ],
         middleware=[

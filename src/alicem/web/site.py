@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,6 +20,7 @@ from alicem.web.text import LANGUAGES
 WRONGS = ("face", "document", "chip")
 """What the demonstration can make go wrong on the enrolment page."""
 _NAME_LENGTH = 64
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def routes(pages: Pages, settings: Settings, reasons: Mapping[str, Reason]) -> list[BaseRoute]:
@@ -75,10 +78,20 @@ def _staging(request: Request, settings: Settings) -> dict[str, Any]:
     demo_origin = settings.service.demo_origin
     asked = request.query_params if demo_origin else {}
     wrong = asked.get("wrong", "")
+    persona = asked.get("persona", "")[:_NAME_LENGTH]
+    camera = "actor" if settings.face.actor and asked.get("camera") != "own" else "own"
+    portrait = asked.get("portrait", "")
+    portrait = portrait if _TOKEN.fullmatch(portrait) else ""
+    # Someone else before the camera: the chip keeps its own portrait, and the visitor is the someone else.
+    own_face = demo_origin is not None and camera == "own" and wrong != "face"
     return {
         "demo_origin": demo_origin,
-        "persona": asked.get("persona", "")[:_NAME_LENGTH],
+        "persona": persona,
         "wrong": wrong if wrong in WRONGS else "",
-        "camera": "actor" if settings.face.actor and asked.get("camera") != "own" else "own",
+        "camera": camera,
+        "portrait": portrait,
+        "portrait_on_chip": portrait if own_face else "",
+        "portrait_missing": own_face and not portrait,
+        "portrait_page": f"{demo_origin}/portrait?" + urlencode({"persona": persona, "wrong": wrong}),
         "mailbox": None if demo_origin is None else f"{demo_origin}/mail",
     }

@@ -7,7 +7,7 @@ three-dimensional points it stands on, which the actor moves.
 """
 
 from alicem.demo.portraits.face import Face, FaceError, faces, parse
-from alicem.demo.portraits.pictures import Camera, Pose, portrait, render
+from alicem.demo.portraits.pictures import Camera, Pose, chip_image, portrait, render
 from alicem.demo.portraits.sources import build, ready
 from alicem.demo.portraits.textures import Person, person
 
@@ -18,6 +18,7 @@ __all__ = [
     "Person",
     "Pose",
     "build",
+    "chip_image",
     "faces",
     "parse",
     "person",

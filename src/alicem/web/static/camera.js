@@ -76,15 +76,16 @@ export function takePictures(video, use) {
   return () => clearInterval(timer);
 }
 
-/** The middle of the picture at 4:3, whatever the camera's own shape. */
-function drawCentred(pen, video) {
+/** The middle of the picture at 4:3, whatever the camera's own shape. @param {CanvasRenderingContext2D} pen Of 640 × 480. @param {HTMLVideoElement} video */
+export function drawCentred(pen, video) {
   const { videoWidth, videoHeight } = video;
   const width = Math.min(videoWidth, (videoHeight * WIDTH) / HEIGHT);
   const height = (width * HEIGHT) / WIDTH;
   pen.drawImage(video, (videoWidth - width) / 2, (videoHeight - height) / 2, width, height, 0, 0, WIDTH, HEIGHT);
 }
 
-async function jpegOf(canvas) {
+/** @param {HTMLCanvasElement} canvas @returns {Promise<Uint8Array>} */
+export async function jpegOf(canvas) {
   for (const quality of QUALITIES) {
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
     if (blob.size <= MOST_BYTES) return new Uint8Array(await blob.arrayBuffer());

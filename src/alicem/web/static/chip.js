@@ -12,22 +12,27 @@ const ANSWER_MS = 10_000;
 /** The tag went out of reach, or the carrier broke. */
 export class ChipLost extends Error {}
 
+/** The demonstration no longer has the visitor's picture that this chip was to carry. */
+export class PictureGone extends ChipLost {}
+
+const GONE = 4404; // how the demonstration closes such a chip
+
 /**
  * The carriers this browser has, best first.
- * @param {{demoOrigin: string | null, persona: string | null, wrong: string | null}} config
+ * @param {{demoOrigin: string | null, persona: string | null, wrong: string | null, portrait: string | null}} config
  * @returns {Carrier[]}
  */
-export function carriers({ demoOrigin, persona, wrong }) {
+export function carriers({ demoOrigin, persona, wrong, portrait }) {
   const found = [];
   if (window.AlicemNfc) found.push(nativeCarrier(window.AlicemNfc));
-  if (demoOrigin && persona) found.push(specimenCarrier(demoOrigin, persona, wrong));
+  if (demoOrigin && persona) found.push(specimenCarrier(demoOrigin, persona, { wrong, portrait }));
   return found;
 }
 
-/** A software chip of the demonstration: one binary message an APDU, each way. @returns {Carrier} */
-export function specimenCarrier(demoOrigin, persona, wrong) {
+/** A software chip of the demonstration: one binary message an APDU, each way. `asked`: what is special about it. @returns {Carrier} */
+export function specimenCarrier(demoOrigin, persona, asked) {
   const address = new URL(`/chips/${encodeURIComponent(persona)}`, demoOrigin.replace(/^http/, "ws"));
-  if (wrong) address.searchParams.set("wrong", wrong);
+  for (const [name, value] of Object.entries(asked)) if (value) address.searchParams.set(name, value);
   return { name: "specimen", open: () => openSocket(address) };
 }
 
@@ -35,10 +40,7 @@ function openSocket(address) {
   const socket = new WebSocket(address);
   socket.binaryType = "arraybuffer";
   let waiting = null;
-  const fail = () => {
-    waiting?.reject(new ChipLost("the chip is out of reach"));
-    waiting = null;
-  };
+  let why = new ChipLost("the chip is out of reach");
   socket.onmessage = ({ data }) => {
     waiting?.resolve(new Uint8Array(data));
     waiting = null;
@@ -46,16 +48,18 @@ function openSocket(address) {
   const transmit = (apdu) =>
     withTimeout(
       new Promise((resolve, reject) => {
-        if (socket.readyState !== WebSocket.OPEN) return reject(new ChipLost("the chip is out of reach"));
+        if (socket.readyState !== WebSocket.OPEN) return reject(why);
         waiting = { resolve, reject };
         socket.send(apdu);
       }),
     );
   return new Promise((resolve, reject) => {
     socket.onopen = () => resolve({ transmit, close: () => socket.close() });
-    socket.onclose = socket.onerror = () => {
-      fail();
-      reject(new ChipLost("the chip did not answer"));
+    socket.onclose = socket.onerror = ({ code }) => {
+      if (code === GONE) why = new PictureGone("the picture is gone");
+      waiting?.reject(why);
+      waiting = null;
+      reject(why);
     };
   });
 }

@@ -2,7 +2,7 @@
  * Step 4: the chip answers through this page; the server leads.
  */
 
-import { ChipLost } from "./chip.js";
+import { ChipLost, PictureGone } from "./chip.js";
 import { chipCarriers } from "./enrol-start.js";
 import { batchOf, readCardAccess, run } from "./relay.js";
 import { byId, problem, say, show, shown, t } from "./ui.js";
@@ -35,8 +35,7 @@ async function read(enrolment) {
   } catch (error) {
     if (!(error instanceof ChipLost)) throw error;
     closeChip();
-    problem("chip-problem", t("enrolment.js.lost"));
-    byId("read-chip").hidden = false;
+    unread(error);
   }
 }
 
@@ -55,6 +54,15 @@ export async function onBatch(enrolment, message) {
     if (answers.length > 0) enrolment.line.sendSealed("chip_lost", { answers });
     else enrolment.line.send("chip_lost");
   }
+}
+
+/** Lay it down again; or, where the demonstration's chip has lost the visitor's picture, take another. */
+function unread(error) {
+  const gone = error instanceof PictureGone;
+  problem("chip-problem", t(gone ? "enrolment.js.picture_gone" : "enrolment.js.lost"));
+  byId("reading").hidden = gone;
+  byId("read-chip").hidden = gone;
+  if (gone) byId("new-portrait").hidden = false;
 }
 
 function progress(fraction) {

@@ -11,7 +11,9 @@ import { byId, given, language } from "./ui.js";
 
 /** @returns {import("./chip.js").Carrier[]} */
 export const chipCarriers = () =>
-  carriers({ demoOrigin: given.demoOrigin || null, persona: given.persona || null, wrong: chipWrong() });
+  carriers({
+    demoOrigin: given.demoOrigin || null, persona: given.persona || null, wrong: chipWrong(), portrait: given.portrait || null,
+  });
 
 const chipWrong = () => (["document", "chip"].includes(given.wrong) ? given.wrong : null);
 
