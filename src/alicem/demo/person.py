@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from emrtd.exchange import Transmit
 from emrtd.softchip.personalise import zone_date
 
 LETTER_SECONDS = 20.0
+Observe = Callable[[str, dict[str, Any]], None]
 
 
 class Chip:
@@ -39,7 +42,12 @@ class Chip:
 
     def __init__(self, stage: str, name: str, wrong: str) -> None:
         address = stage.replace("http", "ws", 1) + f"/chips/{name}" + (f"?wrong={wrong}" if wrong else "")
-        self._socket = connect(address, proxy=None, compression=None, open_timeout=60)
+        self._closing = contextlib.ExitStack()
+        self._socket = self._closing.enter_context(connect(address, proxy=None, compression=None, open_timeout=60))
+
+    def close(self) -> None:
+        """Take the document away."""
+        self._closing.close()
 
     def transmit(self, apdu: bytes) -> bytes:
         self._socket.send(apdu)
@@ -63,10 +71,14 @@ class ActorCamera:
 
 
 class Person:
-    """One persona, one phone. `wrong`: what goes wrong (`face`, `document`, `chip`, `code`), or nothing."""
+    """One persona, one phone. `wrong`: what goes wrong (`face`, `document`, `chip`, `code`), or nothing. `observe`: told of every message."""
 
-    def __init__(self, persona: Persona, device: Device, stage: str, wrong: str) -> None:
+    def __init__(
+        self, persona: Persona, device: Device, stage: str, wrong: str, observe: Observe = lambda *_: None
+    ) -> None:
         self.persona, self.device, self.stage, self.wrong = persona, device, stage, wrong
+        self._observe = observe
+        self._chip: Chip | None = None
         shown = impostor_of(persona) if wrong == "face" else persona
         self.camera = ActorCamera(shown)
 
@@ -83,7 +95,7 @@ class Person:
             camera=self.camera,
             read_letter=self._read_letter,
         )
-        enrolled = await Enrolment(self.device, holder, _tell_message).run()
+        enrolled = await Enrolment(self.device, holder, self._observe).run()
         return {"tell": "enrolled", "receipt": enrolled.receipt, "measurements": enrolled.measurements}
 
     async def approve(self, link: str, number: str) -> dict[str, Any]:
@@ -104,7 +116,10 @@ class Person:
 
     def _lay_document(self) -> Transmit:
         wrong = self.wrong if self.wrong in ("document", "chip") else ""
-        return Chip(self.stage, self.persona.name, wrong).transmit
+        if self._chip is not None:
+            self._chip.close()
+        self._chip = Chip(self.stage, self.persona.name, wrong)
+        return self._chip.transmit
 
     async def _read_letter(self) -> str:
         """The six digits of the newest letter in the mail box."""
@@ -158,7 +173,7 @@ async def _main(arguments: argparse.Namespace) -> None:
             phone = new_phone(arguments.origin, "fr", secrets.token_bytes)
             storage.save(phone)
         device = Device(storage, http, lambda: datetime.now(UTC), secrets.token_bytes, phone)
-        person = Person(load()[arguments.persona], device, arguments.stage, arguments.wrong)
+        person = Person(load()[arguments.persona], device, arguments.stage, arguments.wrong, _tell_message)
         while line := await asyncio.to_thread(sys.stdin.readline):
             _tell(await _obey(person, json.loads(line)))
 

@@ -1,0 +1,140 @@
+"""The Python phone against the running provider: a tag lost in mid-read, a document the State knows as stolen, and the account's life by command."""
+
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from alicem import registry
+from alicem.demo import personas
+from alicem.demo.person import Person
+from alicem.demo.personas import Persona
+from alicem.demo.town import Town
+from alicem.phone.enrol import Enrolled, Enrolment, Holder, RefusedAt
+from alicem.phone.instruct import Device
+from alicem.phone.state import Storage, new_phone
+from alicem.settings import Database
+from emrtd.errors import TagLost
+from emrtd.exchange import Transmit
+from emrtd.softchip.personalise import zone_date
+
+MAEL = personas.load()["mael"]
+
+
+class Losing:
+    """Lays the document down again and again; each time the tag is lost after so many commands, the last time never."""
+
+    def __init__(self, lay: Any, *losses: int) -> None:
+        self.lay, self.losses, self.laid = lay, list(losses), 0
+
+    def __call__(self) -> Transmit:
+        self.laid += 1
+        transmit, left = self.lay(), self.losses.pop(0) if self.losses else 10**6
+
+        def losing(apdu: bytes) -> bytes:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise TagLost
+            answer: bytes = transmit(apdu)
+            return answer
+
+        return losing
+
+
+async def enrol(town: Town, folder: Path, persona: Persona, lay: Any = None) -> tuple[Enrolled, list[dict[str, Any]]]:
+    """One enrolment; with it every message, in order."""
+    messages: list[dict[str, Any]] = []
+    async with httpx.AsyncClient(base_url=town.alicem, timeout=20, trust_env=False) as http:
+        storage = Storage(folder)
+        device = Device(
+            storage,
+            http,
+            lambda: datetime.now(UTC),
+            secrets.token_bytes,
+            new_phone(town.alicem, "en", secrets.token_bytes),
+        )
+        person = Person(persona, device, town.stage, "")
+        document = persona.document
+        holder = Holder(
+            persona.email, persona.code, document.kind, document.number, zone_date(document.born),
+            f"{document.expiry_date:%y%m%d}", lay(person) if lay else person._lay_document, person.camera, person._read_letter,
+        )  # fmt: skip
+        enrolled = await Enrolment(device, holder, lambda _who, message: messages.append(message)).run()
+    return enrolled, messages
+
+
+def test_a_lost_tag_resumes_where_reading_stopped(town: Town, tmp_path: Path) -> None:
+    losing: list[Losing] = []
+
+    def lay(person: Person) -> Losing:
+        losing.append(Losing(person._lay_document, 30, 12))
+        return losing[0]
+
+    enrolled, messages = asyncio.run(enrol(town, tmp_path, MAEL, lay))
+    steps = [message for message in messages if message["type"] == "step" and message.get("name") == "chip"]
+    assert losing[0].laid == len(steps) == 3
+    assert steps[0]["resume_at"] == 0
+    assert 0 < steps[1]["resume_at"] <= steps[2]["resume_at"] < 1
+    assert enrolled.receipt["specimen"] is True
+
+
+@contextmanager
+def declared(town: Town, number: str, status: str) -> Iterator[None]:
+    store = registry.open_store(
+        registry.RegistrySettings(database=Database(f"sqlite:///{town.folder}/registry/registry.db"))
+    )
+
+    def declare(word: str) -> None:
+        asyncio.run(store.write(lambda c: registry.set_status(c, number, word)))
+
+    declare(status)
+    try:
+        yield
+    finally:
+        declare("found")
+        store.close()
+
+
+@pytest.mark.parametrize("status", ["lost", "stolen", "cancelled"])
+def test_a_document_the_state_declared_is_refused_before_the_face(town: Town, tmp_path: Path, status: str) -> None:
+    with declared(town, MAEL.document.number, status), pytest.raises(RefusedAt) as refused:
+        asyncio.run(enrol(town, tmp_path, MAEL))
+    assert (refused.value.reason.name, refused.value.step) == ("document_reported", "chip")
+
+
+def alicem(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alicem", *arguments], capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def test_an_accounts_life_by_command(town: Town, tmp_path: Path) -> None:
+    state, code, wrong = tmp_path / "phone", tmp_path / "code", tmp_path / "wrong"
+    code.write_text(MAEL.code)
+    wrong.write_text("204961")
+    where = ("--origin", town.alicem, "--stage", town.stage)
+    enrolled = alicem("phone", "enrol", "--state", str(state), "--persona", "mael", *where)
+    assert enrolled.returncode == 0, enrolled.stderr
+    assert json.loads(enrolled.stdout)["level"] == "substantial"
+
+    refused = alicem("phone", "suspend", "--state", str(state), "--code-file", str(wrong))
+    assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "code_wrong")
+    assert alicem("phone", "suspend", "--state", str(state), "--code-file", str(code)).returncode == 0
+    again = alicem("phone", "suspend", "--state", str(state), "--code-file", str(code))
+    assert (again.returncode, again.stderr.split(":")[0]) == (1, "account_suspended")
+
+    deleted = alicem("phone", "delete", "--state", str(state), "--code-file", str(code))
+    assert deleted.returncode == 0 and json.loads(deleted.stdout)["receipt"].count(".") == 2
+    assert list(state.iterdir()) == []
+    gone = alicem("phone", "delete", "--state", str(state), "--code-file", str(code))
+    assert gone.returncode == 1 and "forgotten" in gone.stderr
