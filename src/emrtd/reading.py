@@ -21,18 +21,20 @@ from emrtd.keys import Access, Can
 from emrtd.lds.security_infos import parse_security_infos
 from emrtd.pace import PaceInfo, supported
 from emrtd.passive import RawDocument
-from emrtd.reading_plan import END_OF_FILE, ReadingPlan, gatherings
+from emrtd.reading_plan import END_OF_FILE, WRONG_OFFSET, ReadingPlan, gatherings
 from emrtd.rng import Rng
 from emrtd.terminal import MASTER_FILE_ANSWERS, Terminal, open_with_bac, open_with_pace
 
 DEFAULT_FILES = (DG1, DG2, DG11, DG14, DG15)
 SESSIONS_MAX, BATCHES_MAX = 6, 40
+CARD_ACCESS_READ = 112  # bytes, twice: the most that every chip met gives, and more than any EF.CardAccess met has
 
 FIRST_CONTACT = Batch(
     (
         Command(select_master_file().encode(), MASTER_FILE_ANSWERS),  # refused by many chips, never fatal
         Command(select_file(CARD_ACCESS.file_id).encode()),
-        Command(read_binary(0, 256).encode(), (OK, END_OF_FILE)),
+        Command(read_binary(0, CARD_ACCESS_READ).encode(), (OK, END_OF_FILE)),
+        Command(read_binary(CARD_ACCESS_READ, CARD_ACCESS_READ).encode(), (OK, END_OF_FILE, WRONG_OFFSET)),
     ),
     "contact",
 )
@@ -48,10 +50,9 @@ def card_access(answers: Answers) -> bytes | None:
     """EF.CardAccess from the answers to `FIRST_CONTACT`; None where the chip has none. Raises MalformedApdu."""
     if len(answers) > len(FIRST_CONTACT.commands):
         raise MalformedApdu(f"{len(answers)} answers to the first contact")
-    if len(answers) < len(FIRST_CONTACT.commands):
-        return None
-    response = parse_response(answers[-1])
-    return response.data if response.status in (OK, END_OF_FILE) and response.data else None
+    reads = [parse_response(answer) for answer in answers[2:]]  # after the master file and the selection
+    read = b"".join(response.data for response in reads if response.status in (OK, END_OF_FILE))
+    return read or None
 
 
 def read_document(

@@ -64,6 +64,10 @@ class PersonaChip:
 
     active_authentication: str
     digest: str = "sha256"
+    pace: str = ""
+    """Cipher of PACE (`AES-128`, `AES-192`, `AES-256`); empty for a chip that BAC opens."""
+    pace_curve: int = 13
+    """Standardised domain parameters (9303-11 §9.5.1): 12 is P-256, 13 brainpoolP256r1."""
     largest_read: int = 65536
     extended: bool = True
     over: str = "truncate"
@@ -146,6 +150,7 @@ class Persona:
             code=code,
             details=document.details,
             active_authentication=self.chip.active_authentication,
+            pace=(self.chip.pace, self.chip.pace_curve) if self.chip.pace else None,
         )
 
 

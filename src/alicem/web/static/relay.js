@@ -9,10 +9,14 @@ const MOST_COMMANDS = 512;
 const MOST_PARTS = 260; // a chip that promises more for ever must not hold the page
 const MORE_DATA = 0x61;
 
-/** SELECT EF.CardAccess by its short identifier's file, then READ BINARY of it (9303-11 §9.2). */
-const CARD_ACCESS = [
+const MASTER_FILE_ANSWERS = ["9000", "6A82", "6A86", "6A87", "6982", "6A81", "6D00", "6985", "6E00", "6700", "6B00"];
+
+/** The first contact of enrolment.md, step 4: the master file, EF.CardAccess, and its content in two reads. */
+const FIRST_CONTACT = [
+  { apdu: unhex("00A4000C023F00"), allowed: MASTER_FILE_ANSWERS },
   { apdu: unhex("00A4020C02011C"), allowed: ["9000"] },
-  { apdu: unhex("00B0000000"), allowed: ["9000", "6282"] },
+  { apdu: unhex("00B0000070"), allowed: ["9000", "6282"] },
+  { apdu: unhex("00B0007070"), allowed: ["9000", "6282", "6B00"] },
 ];
 
 /**
@@ -45,7 +49,7 @@ async function whole(chip, apdu) {
 }
 
 /** @param {import("./chip.js").Chip} chip @returns {Promise<string[]>} What `chip_found` carries. */
-export const readCardAccess = (chip) => run(chip, CARD_ACCESS);
+export const readCardAccess = (chip) => run(chip, FIRST_CONTACT);
 
 /** @param {any} message A `chip_batch`. @returns {{apdu: Uint8Array, allowed: string[]}[]} Throws on anything else. */
 export function batchOf(message) {
