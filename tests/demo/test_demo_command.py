@@ -101,5 +101,7 @@ def test_the_report_is_json_on_standard_output_and_a_refusal_is_exit_status_one(
     assert (report["ok"], report["refused_because"], report["service"]) == (False, "holder_is_minor", None)
     assert set(report) == {"ok", "refused_because", "steps", "chip", "face", "receipt", "service", "store"}
     assert [step["name"] for step in report["steps"]] == ["choose", "contact", "document", "chip"]
+    assert report["chip"]["round_trips"] == 3 and report["face"] == {}
     assert report["store"]["identity_found"] == []
-    assert report["store"]["rows"]["accounts"]["rows"] == 0
+    assert report["store"]["rows"]["accounts"] == []
+    assert [row["event"] for row in report["store"]["rows"]["journal"]] == ["enrolment_refused"]

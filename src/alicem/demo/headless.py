@@ -190,15 +190,24 @@ def personal_data(persona: Persona) -> dict[str, str]:
     return {name: text for name, text in named.items() if len(text) >= LEAST}
 
 
-def rows_of(database: Path) -> dict[str, Any]:
-    """Every table with how many rows it has and which columns, as another program sees the database now."""
+def rows_of(database: Path) -> dict[str, list[dict[str, Any]]]:
+    """Every table's rows, as another program sees the database now: bytes in hexadecimal where they are no text, long values cut."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        names = [
-            name for (name,) in connection.execute("select name from sqlite_master where type = 'table' order by name")
-        ]
-        return {name: _table(connection, name) for name in names if not name.startswith(("sqlite_", "alembic_"))}
+        connection.row_factory = sqlite3.Row
+        found = connection.execute("select name from sqlite_master where type = 'table' order by name")
+        names = [row["name"] for row in found if not row["name"].startswith(("sqlite_", "alembic_"))]
+        return {name: _rows(connection, name) for name in names}
 
 
-def _table(connection: sqlite3.Connection, name: str) -> dict[str, Any]:
-    cursor = connection.execute(f'select * from "{name}"')  # noqa: S608 - a name out of the schema itself
-    return {"columns": [column[0] for column in cursor.description], "rows": len(cursor.fetchall())}
+def _rows(connection: sqlite3.Connection, name: str) -> list[dict[str, Any]]:
+    rows = connection.execute(f'select * from "{name}" limit 100')  # noqa: S608 - a name out of the schema itself
+    return [{column: _shown(row[column]) for column in row.keys()} for row in rows]  # noqa: SIM118 - a row iterates values
+
+
+def _shown(value: Any) -> Any:
+    text = value
+    if isinstance(value, bytes):
+        text = (
+            value.decode("ascii") if value and value.isascii() and value.decode("ascii").isprintable() else value.hex()
+        )
+    return f"{text[:64]}…" if isinstance(text, str) and len(text) > 64 else text

@@ -77,7 +77,7 @@ class Journey:
 
     def demo_measurements(self) -> dict[str, Any]:
         """Scores travel in the demonstration alone: a person who tries to pass must not be told how near they were."""
-        if self.room.settings.service.profile != "demo" or not self.measurements:
+        if self.room.settings.service.profile != "demo" or not self.facts:
             return {}
         chip = {name: self.facts[name] for name in ("round_trips", "commands", "bytes")}
         return {"measurements": {**self.measurements, "chip": chip}}
