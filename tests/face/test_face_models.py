@@ -21,16 +21,21 @@ def test_the_cache_is_outside_of_the_clone() -> None:
     assert files.folder({}) == Path.home() / ".cache" / "alicem"
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from alicem.face.models import files
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+files.write(Path(sys.argv[1]), b"second" * 1000)
+"""
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """In a process that may write a thousand bytes a file: the kernel refuses in the middle, as a full disk does."""
     target = tmp_path / "models" / "one"
     files.write(target, b"first")
-
-    def full(_descriptor: int) -> None:
-        raise OSError("no space")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        files.write(target, b"second")
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(target)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "File too large" in done.stderr
     assert [path.read_bytes() for path in target.parent.iterdir()] == [b"first"]
 
 
