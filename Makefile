@@ -20,7 +20,7 @@ demo-headless: models ## the same journey without a browser, in under a minute
 test: ## every test
 	@tools/setup test
 	@.venv/bin/alicem face models build
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup
 
 lint: ## ruff, mypy, import rules
 	@tools/setup test

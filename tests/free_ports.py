@@ -1,12 +1,14 @@
 """Ports nobody uses, six in a row, as a demonstration wants them."""
 
 import contextlib
+import os
 import socket
 
 
-def free_ports() -> int:
+def free_ports(worker: str = os.environ.get("PYTEST_XDIST_WORKER", "gw0")) -> int:
     """The first of six free ports in a row."""
-    for base in range(21000, 60000, 50):
+    start = 21000 + 10_000 * int(worker.removeprefix("gw"))  # workers beside each other must not choose the same
+    for base in range(start, start + 10_000, 50):
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(base, base + 6):
