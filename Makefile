@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup models demo demo-headless test lint format bench clean
 
+# What waits for cameras and browsers in real time runs alone; the rest on both cores.
+LIVE := tests/enrolment tests/journeys tests/browser
+
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
 
@@ -20,7 +23,8 @@ demo-headless: models ## the same journey without a browser, in under a minute
 test: ## every test
 	@tools/setup test
 	@.venv/bin/alicem face models build
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@.venv/bin/python -m pytest -n 2 --dist loadfile $(LIVE:%=--ignore=%)
+	@.venv/bin/python -m pytest $(LIVE)
 
 lint: ## ruff, mypy, import rules
 	@tools/setup test

@@ -15,15 +15,10 @@ from alicem.demo.town import Town, found, running
 from alicem.face import models
 from free_ports import free_ports
 
-LIVE = {"browser", "enrolment", "journeys"}
-"""Folders whose tests wait for cameras and browsers more than they compute: one worker takes them, the other everything else (`make test`)."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Pages last: a browser kept for the session holds an event loop in this thread, and no other can run beside it."""
     items.sort(key=lambda item: "browser" in item.path.parts[-2:][0] or "browser" in item.path.name)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("live" if item.path.parent.name in LIVE else "computing"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
