@@ -75,6 +75,12 @@ class MalformedCertificate(Malformed):
     clause = "ICAO 9303-12 7.1"
 
 
+class MalformedSignedData(Malformed):
+    """A CMS structure: a security object, a master list."""
+
+    clause = "RFC 5652 5"
+
+
 class UnsupportedAlgorithm(Malformed):
     """An algorithm, a curve or a key that is outside the profile of the standard."""
 

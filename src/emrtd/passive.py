@@ -20,13 +20,12 @@ from emrtd.errors import (
     DataGroupAltered,
     DataGroupNotSigned,
     GroupNotRead,
-    Malformed,
+    MalformedSignedData,
     Misuse,
     NotSignedByTrustedAuthority,
     SignatureWrong,
     SignerExpired,
     SignerNotAllowed,
-    UnsupportedAlgorithm,
 )
 from emrtd.lds.dg1 import parse_dg1
 from emrtd.lds.dg2 import Portrait, parse_dg2
@@ -35,7 +34,8 @@ from emrtd.lds.dg15 import ActiveAuthenticationKey, parse_dg15
 from emrtd.lds.security_infos import SecurityInfos, parse_dg14, parse_security_infos
 from emrtd.lds.sod import Sod, parse_sod
 from emrtd.mrz import Mrz
-from emrtd.pki.certificate import DIGITAL_SIGNATURE, Certificate, load_certificate
+from emrtd.pki.certificate import DIGITAL_SIGNATURE, Certificate
+from emrtd.pki.cms import readable
 from emrtd.pki.trust import TrustStore
 
 T = TypeVar("T")
@@ -173,34 +173,14 @@ def _document_signer(sod: Sod, trust: TrustStore) -> Certificate:
     A signer that no trusted authority issued is told before a wrong signature, which it may well have made
     correctly.
     """
-    certificates = sorted(_loaded(sod.certificates), key=lambda found: not _is_named(found, sod))
-    if not certificates:
-        raise NotSignedByTrustedAuthority("the security object carries no usable document signer")
-    for certificate in certificates:
-        try:
-            sod.verify(certificate.key)
-        except (SignatureWrong, UnsupportedAlgorithm):
-            continue
-        return certificate
-    trust.authority_of(certificates[0])
-    raise SignatureWrong("the signature of the security object does not verify")
-
-
-def _loaded(ders: tuple[bytes, ...]) -> list[Certificate]:
-    found = []
-    for der in ders:
-        try:
-            found.append(load_certificate(der))
-        except Malformed:  # a second certificate that cannot be read must not hide the first
-            continue
-    return found
-
-
-def _is_named(certificate: Certificate, sod: Sod) -> bool:
-    named = sod.signer
-    if named.key_id is not None:
-        return certificate.key_id == named.key_id
-    return (certificate.issuer, certificate.serial) == (named.issuer, named.serial)
+    try:
+        return sod.signed.signed_by()[1]
+    except MalformedSignedData:
+        raise NotSignedByTrustedAuthority("the security object carries no usable document signer") from None
+    except SignatureWrong:
+        for certificate in readable(sod.certificates):
+            trust.authority_of(certificate)
+        raise
 
 
 def _check_signer(certificate: Certificate, sod: Sod, at: datetime) -> None:
@@ -224,7 +204,7 @@ def _check_hashes(sod: Sod, groups: Mapping[int, bytes]) -> None:
 
 
 def _algorithm_warnings(sod: Sod) -> tuple[str, ...]:
-    return ("sha1",) if "sha1" in (sod.hash, sod.digest, sod.scheme.hash) else ()
+    return ("sha1",) if "sha1" in (sod.hash, sod.signer.digest, sod.signer.scheme.hash) else ()
 
 
 def _document(

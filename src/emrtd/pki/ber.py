@@ -1,0 +1,106 @@
+"""BER brought to definite lengths, for States that write indefinite ones (New Zealand) where 9303 asks for DER.
+
+What is already definite is left byte for byte, because signatures and hashes are made over it. Only what
+has to change is written anew: an object of indefinite length, an OCTET STRING in pieces, and the lengths of
+what holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emrtd import tlv
+from emrtd.errors import MalformedTlv
+
+DEPTH_MAX = 32
+OBJECTS_MAX = 1 << 18
+INDEFINITE = 0x80
+OCTET_STRING, OCTET_STRING_IN_PIECES = 0x04, 0x24
+CONSTRUCTED = 0x20
+END_OF_CONTENTS = b"\0\0"
+
+
+def to_definite(data: bytes) -> bytes:
+    """The first object of `data` and what follows it, every length definite and every OCTET STRING in one piece.
+
+    Returns `data` itself where nothing has to change. Raises MalformedTlv; depth and count are bounded.
+    """
+    if _is_definite(data):
+        return data
+    reader = _Reader(data)
+    body, end = reader.read(0, 0)
+    return body + data[end:]
+
+
+def _is_definite(data: bytes) -> bool:
+    """One pass without recursion: a constructed object is entered, a primitive one stepped over.
+
+    Cut or senseless lengths are left to the parser that comes after, which names them.
+    """
+    at, size = 0, len(data)
+    while at + 1 < size:
+        tag, length = data[at], data[at + 1]
+        at += 2
+        if tag & 0x1F == 0x1F or length > 0x84:  # tags of several bytes occur in no structure read here
+            return True
+        if tag == OCTET_STRING_IN_PIECES or (length == INDEFINITE and tag & CONSTRUCTED):
+            return False
+        if length > INDEFINITE:
+            count = length & 0x7F
+            length = int.from_bytes(data[at : at + count], "big")
+            at += count
+        if not tag & CONSTRUCTED:
+            at += length
+    return True
+
+
+@dataclass
+class _Reader:
+    """One reading of `data`; ``count`` is the number of objects met so far."""
+
+    data: bytes
+    count: int = 0
+
+    def read(self, at: int, depth: int) -> tuple[bytes, int]:
+        """The object at `at` in definite form, and the offset after it."""
+        self.count += 1
+        if depth > DEPTH_MAX or self.count > OBJECTS_MAX:
+            raise MalformedTlv("nested too deep, or too many objects")
+        tag = self.data[at : at + 1]
+        if self.data[at + 1 : at + 2] == bytes((INDEFINITE,)):
+            content, end = self._until_end_of_contents(at + 2, depth)
+            return _encode(tag[0], content), end
+        header = tlv.read_header(self.data, at)
+        start, end = at + header.size, at + header.total
+        if end > len(self.data):
+            raise MalformedTlv(f"an object is cut: {end - len(self.data)} bytes missing")
+        if not tag[0] & CONSTRUCTED or tag[0] & 0x1F == 0x1F:
+            return self.data[at:end], end
+        content = self._until(start, end, depth)
+        unchanged = tag[0] != OCTET_STRING_IN_PIECES and b"".join(content) == self.data[start:end]
+        return self.data[at:end] if unchanged else _encode(tag[0], content), end
+
+    def _until(self, at: int, end: int, depth: int) -> list[bytes]:
+        found = []
+        while at < end:
+            item, at = self.read(at, depth + 1)
+            found.append(item)
+        if at != end:
+            raise MalformedTlv("an object is longer than the one that holds it")
+        return found
+
+    def _until_end_of_contents(self, at: int, depth: int) -> tuple[list[bytes], int]:
+        if not self.data[at - 2] & CONSTRUCTED:
+            raise MalformedTlv("a primitive object of indefinite length")
+        found = []
+        while self.data[at : at + 2] != END_OF_CONTENTS:
+            item, at = self.read(at, depth + 1)
+            found.append(item)
+        return found, at + 2
+
+
+def _encode(tag: int, content: list[bytes]) -> bytes:
+    if tag != OCTET_STRING_IN_PIECES:
+        return tlv.encode(tag, *content)
+    pieces = [tlv.expect(piece, OCTET_STRING).value for piece in content]
+    return tlv.encode(OCTET_STRING, *pieces)
