@@ -208,6 +208,12 @@ class SignerRevoked(NotGenuine):
     clause = "ICAO 9303-12 7.1.4"
 
 
+class AuthorityRevoked(SignerRevoked):
+    """An authority or a link above the document signer was revoked, and with it all it issued."""
+
+    clause = "ICAO 9303-12 4.1.5.1"
+
+
 class SignerExpired(NotGenuine):
     """The document signer was not valid when it signed, or is not at the time of the check."""
 
