@@ -248,3 +248,38 @@ class NoActiveAuthentication(NotGenuine):
     """The document has no active authentication key, so nothing shows that its chip is no copy."""
 
     clause = "ICAO 9303-11 6.1"
+
+
+# --- the reading device, its wire and its recordings --------------------------------------------------
+
+
+class DeviceFailure(WireFailure):
+    """The reading device cannot be used: no service, no such reader, or another program holds it."""
+
+
+class LinkEnded(WireFailure):
+    """The other end of the link to a chip far away is gone."""
+
+
+class TranscriptMismatch(WireFailure):
+    """A replayed chip was asked something else than when it was recorded. ``index`` counts exchanges from 0."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(f"exchange {index}: {message}")
+        self.index = index
+
+
+class MalformedMessage(Malformed):
+    """A message of the relay, a frame of the virtual reader or a transcript of another form."""
+
+
+class MalformedDescription(Malformed):
+    """A specimen's description that cannot be followed. ``key`` is the dotted key at fault, "" for the whole."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}" if key else message)
+        self.key = key
+
+
+class MalformedFolder(Malformed):
+    """A folder of elementary files that contradicts itself or lacks what a check needs."""
