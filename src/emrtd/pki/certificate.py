@@ -1,38 +1,45 @@
 """One certificate, read once into a frozen value, and the little that a path check asks (ICAO 9303-12 7.1).
 
 The reader is lenient about what States really write (no key identifiers, odd serials, lower-case country
-codes, extensions that are not wrapped) and keeps the signed bytes as they came.
+codes, extensions that are not wrapped, indefinite lengths), keeps the signed bytes as they came and names
+what it forgave in ``warnings``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import ClassVar
+from datetime import datetime
 
 from asn1crypto import core, x509
 
-from emrtd.errors import MalformedCertificate
-from emrtd.pki.keys import PublicKey, load_public_key
-from emrtd.pki.signatures import Scheme, scheme_of, verify
+from emrtd import tlv
+from emrtd.errors import MalformedCertificate, MalformedTlv
+from emrtd.pki import extensions
+from emrtd.pki.ber import to_definite
+from emrtd.pki.extensions import Extensions, in_utc
+from emrtd.pki.keys import PublicKey, RsaKey, load_public_key
+from emrtd.pki.signatures import HASHES, Scheme, scheme_of, verify
 
 CERTIFICATE_MAX = 1 << 16
-SUBJECT_KEY, AUTHORITY_KEY, KEY_USAGE = "2.5.29.14", "2.5.29.35", "2.5.29.15"
-BASIC_CONSTRAINTS, PRIVATE_KEY_USAGE = "2.5.29.19", "2.5.29.16"
-DOCUMENT_TYPES = "2.23.136.1.1.6.2"
-DIGITAL_SIGNATURE, KEY_CERT_SIGN = 0, 5  # bit numbers of KeyUsage
+COUNTRY = "2.5.4.6"
+DIGITAL_SIGNATURE, KEY_CERT_SIGN, CRL_SIGN = 0, 5, 6  # bit numbers of KeyUsage
+USUAL_EXPONENTS = (3, 65537)
 
 
 @dataclass(frozen=True)
 class Certificate:
     """A certificate. ``subject`` and ``issuer`` are name keys for tolerant comparison (see `name_key`);
-    ``key_usage`` the set bit numbers, None without the extension; ``document_types`` those of 9303-12 7.1.3;
-    ``signing_period`` the private key usage period."""
+    ``country`` and ``issuer_country`` are in capitals; ``key_usage`` the set bit numbers, None without the
+    extension; ``document_types`` those of 9303-12 7.1.1.6; ``issuing_codes`` the State as machine-readable
+    zones write it; ``signing_period`` the private key usage period; ``unknown_critical`` the critical
+    extensions that nothing here understands."""
 
     der: bytes = field(repr=False)
     subject: str
     issuer: str
     country: str
+    issuer_country: str
     serial: int
     not_before: datetime
     not_after: datetime
@@ -41,11 +48,26 @@ class Certificate:
     issuer_key_id: bytes | None
     is_authority: bool
     key_usage: frozenset[int] | None
+    extended_key_usage: tuple[str, ...]
     document_types: tuple[str, ...]
+    issuing_codes: tuple[str, ...]
     signing_period: tuple[datetime | None, datetime | None]
+    unknown_critical: tuple[str, ...]
     signed: bytes = field(repr=False)
     scheme: Scheme = field(repr=False)
     signature: bytes = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def may_issue(self) -> bool:
+        """May its key sign certificates? Basic constraints that say no are forgiven (9303-12 7.1.1, Table 6):
+        some States write so in authorities, and the key usage decides."""
+        return self.is_authority if self.key_usage is None else KEY_CERT_SIGN in self.key_usage
+
+    @property
+    def names_itself(self) -> bool:
+        """True if it may be self-signed: the same name above and below, and no other key named above."""
+        return self.subject == self.issuer and self.issuer_key_id in (None, self.key_id)
 
     def valid_at(self, moment: datetime) -> bool:
         return self.not_before <= moment <= self.not_after
@@ -61,39 +83,84 @@ class Certificate:
 
 
 def load_certificate(der: bytes) -> Certificate:
-    """Read a DER certificate. Raises MalformedCertificate, UnsupportedAlgorithm."""
+    """Read a certificate, DER or BER. Raises MalformedCertificate, UnsupportedAlgorithm."""
     if len(der) > CERTIFICATE_MAX:
         raise MalformedCertificate(f"a certificate of {len(der)} bytes")
     try:
-        return _load(der)
+        definite = tlv.expect(to_definite(der), 0x30).raw
+        return _load(definite, in_der=der[: len(definite)] == definite)
+    except MalformedTlv as error:
+        raise MalformedCertificate(f"a certificate cannot be read: {error}") from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedCertificate(f"a certificate cannot be read: {error}") from error
 
 
-def _load(der: bytes) -> Certificate:
+def _load(der: bytes, *, in_der: bool) -> Certificate:
     whole = x509.Certificate.load(der)
     body = whole["tbs_certificate"]
-    extensions = {item["extn_id"].dotted: item["extn_value"] for item in body["extensions"]}
-    usage = _extension(extensions, KEY_USAGE, core.BitString)
+    found = {item["extn_id"].dotted: bytes(item["extn_value"].contents) for item in body["extensions"]}
+    critical = {item["extn_id"].dotted for item in body["extensions"] if item["critical"].native}
+    key, scheme = load_public_key(body["subject_public_key_info"].dump()), scheme_of(whole["signature_algorithm"])
     return Certificate(
         der=der,
         subject=name_key(body["subject"]),
         issuer=name_key(body["issuer"]),
-        country=str(body["subject"].native.get("country_name", "")).upper(),
+        country=country_of(body["subject"]).upper(),
+        issuer_country=country_of(body["issuer"]).upper(),
         serial=body["serial_number"].native,
-        not_before=body["validity"]["not_before"].native,
-        not_after=body["validity"]["not_after"].native,
-        key=load_public_key(body["subject_public_key_info"].dump()),
-        key_id=_subject_key(extensions),
-        issuer_key_id=_authority_key(extensions),
-        is_authority=_is_authority(extensions),
-        key_usage=None if usage is None else frozenset(i for i, bit in enumerate(usage.native) if bit),
-        document_types=_document_types(extensions),
-        signing_period=_signing_period(extensions),
+        not_before=in_utc(body["validity"]["not_before"].native),
+        not_after=in_utc(body["validity"]["not_after"].native),
+        key=key,
+        key_id=extensions.subject_key(found),
+        issuer_key_id=extensions.authority_key(found),
+        is_authority=extensions.is_authority(found),
+        key_usage=extensions.key_usage(found),
+        extended_key_usage=extensions.extended_key_usage(found),
+        document_types=extensions.document_types(found),
+        issuing_codes=extensions.issuing_codes(found),
+        signing_period=extensions.signing_period(found),
+        unknown_critical=tuple(sorted(critical - extensions.KNOWN)),
         signed=body.dump(),
-        scheme=scheme_of(whole["signature_algorithm"]),
+        scheme=scheme,
         signature=whole["signature_value"].native,
+        warnings=(
+            *(() if in_der else ("indefinite_lengths",)),
+            *_profile_warnings(body, found),
+            *_algorithm_warnings(whole, key, scheme),
+        ),
     )
+
+
+def _profile_warnings(body: x509.TbsCertificate, found: Extensions) -> Iterator[str]:
+    """What departs from the profile of 9303-12 7.1.1 and is forgiven."""
+    if body["serial_number"].native <= 0:
+        yield "serial_not_positive"
+    if any(len(code) != 2 or not code.isupper() for code in map(country_of, (body["subject"], body["issuer"]))):
+        yield "country_not_two_capitals"
+    if extensions.SUBJECT_KEY not in found:
+        yield "no_key_identifier"
+    elif not extensions.is_wrapped(found[extensions.SUBJECT_KEY]):
+        yield "key_identifier_not_wrapped"
+    if extensions.AUTHORITY_KEY not in found:
+        yield "no_authority_key_identifier"
+    usage = extensions.key_usage(found)
+    if usage is None:
+        yield "no_key_usage"
+    elif KEY_CERT_SIGN in usage and not extensions.is_authority(found):
+        yield "not_marked_as_authority"
+
+
+def _algorithm_warnings(whole: x509.Certificate, key: PublicKey, scheme: Scheme) -> Iterator[str]:
+    if whole["signature_algorithm"]["algorithm"].dotted != whole["tbs_certificate"]["signature"]["algorithm"].dotted:
+        yield "two_signature_algorithms"
+    if scheme.hash == "sha1":
+        yield "sha1"
+    if scheme.kind == "ecdsa" and not isinstance(whole["signature_algorithm"]["parameters"], core.Null | core.Void):
+        yield "parameters_in_ecdsa_algorithm"
+    if scheme.kind == "rsa-pss" and scheme.salt != HASHES[scheme.hash].digest_size:
+        yield "salt_not_as_long_as_hash"
+    if isinstance(key, RsaKey) and key.exponent not in USUAL_EXPONENTS:
+        yield "unusual_exponent"
 
 
 def name_key(name: x509.Name) -> str:
@@ -110,58 +177,12 @@ def name_key(name: x509.Name) -> str:
     return ", ".join(sorted(parts))
 
 
-def _extension(extensions: dict[str, core.OctetString], oid: str, kind: type[core.Asn1Value]) -> core.Asn1Value:
-    return kind.load(bytes(extensions[oid].contents)) if oid in extensions else None
-
-
-def _subject_key(extensions: dict[str, core.OctetString]) -> bytes | None:
-    if SUBJECT_KEY not in extensions:
-        return None
-    content = bytes(extensions[SUBJECT_KEY].contents)
-    # Lithuania writes the identifier without its OCTET STRING
-    wrapped = len(content) > 2 and content[0] == 0x04 and content[1] == len(content) - 2
-    return content[2:] if wrapped else content
-
-
-def _authority_key(extensions: dict[str, core.OctetString]) -> bytes | None:
-    value = _extension(extensions, AUTHORITY_KEY, x509.AuthorityKeyIdentifier)
-    return None if value is None else value["key_identifier"].native
-
-
-def _is_authority(extensions: dict[str, core.OctetString]) -> bool:
-    value = _extension(extensions, BASIC_CONSTRAINTS, x509.BasicConstraints)
-    return value is not None and bool(value["ca"].native)
-
-
-class _PrivateKeyUsage(core.Sequence):  # type: ignore[misc]
-    _fields: ClassVar[list[tuple[object, ...]]] = [
-        ("not_before", core.GeneralizedTime, {"implicit": 0, "optional": True}),
-        ("not_after", core.GeneralizedTime, {"implicit": 1, "optional": True}),
-    ]
-
-
-class _DocumentTypes(core.SetOf):  # type: ignore[misc]
-    _child_spec = core.PrintableString
-
-
-class _DocumentTypeList(core.Sequence):  # type: ignore[misc]
-    _fields: ClassVar[list[tuple[object, ...]]] = [("version", core.Integer), ("types", _DocumentTypes)]
-
-
-def _signing_period(
-    extensions: dict[str, core.OctetString],
-) -> tuple[datetime | None, datetime | None]:
-    value = _extension(extensions, PRIVATE_KEY_USAGE, _PrivateKeyUsage)
-    if value is None:
-        return None, None
-    start, end = value["not_before"].native, value["not_after"].native
-    return _in_utc(start), _in_utc(end)
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def _document_types(extensions: dict[str, core.OctetString]) -> tuple[str, ...]:
-    value = _extension(extensions, DOCUMENT_TYPES, _DocumentTypeList)
-    return () if value is None else tuple(value["types"].native)
+def country_of(name: x509.Name) -> str:
+    """The country as written, "" without one."""
+    countries = (
+        str(item["value"].native).strip()
+        for relative in name.chosen
+        for item in relative
+        if item["type"].dotted == COUNTRY
+    )
+    return next(countries, "")

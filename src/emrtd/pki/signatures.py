@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
+from emrtd import tlv
 from emrtd.errors import MalformedCertificate, SignatureWrong, UnsupportedAlgorithm
 from emrtd.pki.curves import combine
 from emrtd.pki.keys import EcKey, PublicKey, RsaKey
@@ -33,6 +34,7 @@ HASH_OIDS = {
     "2.16.840.1.101.3.4.2.2": "sha384",
     "2.16.840.1.101.3.4.2.3": "sha512",
 }
+OIDS_OF_HASHES = {name: oid for oid, name in HASH_OIDS.items()}
 RSA_OIDS = {
     "1.2.840.113549.1.1.5": "sha1",
     "1.2.840.113549.1.1.14": "sha224",
@@ -59,11 +61,12 @@ NATIVE_CURVES: dict[str, ec.EllipticCurve] = {
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a signature was made. ``salt`` is the salt length of PSS."""
+    """How a signature was made. ``salt`` is the salt length of PSS, ``mask`` the hash of its mask, "" for ``hash``."""
 
     kind: Literal["rsa-pkcs1", "rsa-pss", "ecdsa"]
     hash: str
     salt: int = 0
+    mask: str = ""
 
 
 def hash_name(algorithm: algos.DigestAlgorithm) -> str:
@@ -94,12 +97,13 @@ def _pss(algorithm: algos.SignedDigestAlgorithm) -> Scheme:
         return Scheme("rsa-pss", "sha1", 20)  # the defaults of RFC 4055
     digest = hash_name(parameters["hash_algorithm"])
     mask = parameters["mask_gen_algorithm"]
-    if mask["algorithm"].native != "mgf1" or hash_name(mask["parameters"]) != digest:
-        raise UnsupportedAlgorithm("PSS with a mask of another hash")
+    if mask["algorithm"].native != "mgf1":
+        raise UnsupportedAlgorithm("PSS with a mask other than MGF1")
+    mask_digest = hash_name(mask["parameters"])
     salt = parameters["salt_length"].native
     if not 0 <= salt <= 64:
         raise UnsupportedAlgorithm(f"PSS with a salt of {salt} bytes")
-    return Scheme("rsa-pss", digest, salt)
+    return Scheme("rsa-pss", digest, salt, "" if mask_digest == digest else mask_digest)
 
 
 def _known(table: dict[str, str], oid: str) -> str:
@@ -120,14 +124,28 @@ def verify(key: PublicKey, scheme: Scheme, signature: bytes, message: bytes) -> 
 
 def _verify_rsa(key: RsaKey, scheme: Scheme, signature: bytes, message: bytes) -> None:
     digest = HASHES[scheme.hash]
-    pss = padding.PSS(padding.MGF1(digest), scheme.salt)
+    pss = padding.PSS(padding.MGF1(HASHES[scheme.mask or scheme.hash]), scheme.salt)
     try:
         public = rsa.RSAPublicNumbers(key.exponent, key.modulus).public_key()
         public.verify(signature, message, pss if scheme.kind == "rsa-pss" else padding.PKCS1v15(), digest)
     except InvalidSignature:
-        raise SignatureWrong("an RSA signature does not verify") from None
+        if scheme.kind == "rsa-pss" or not _is_without_null(key, scheme.hash, signature, message):
+            raise SignatureWrong("an RSA signature does not verify") from None
     except ValueError as error:
         raise UnsupportedAlgorithm(f"key {key}: {error}") from error
+
+
+def _is_without_null(key: RsaKey, digest: str, signature: bytes, message: bytes) -> bool:
+    """Is it a PKCS #1 signature whose DigestInfo lacks the NULL, as the United Nations sign their master list?
+
+    RFC 8017 9.2 note 1 lets a verifier accept it. The one encoding is compared whole, so nothing can hide in it.
+    """
+    if len(signature) != key.size:
+        return False
+    algorithm = tlv.encode(0x30, core.ObjectIdentifier(OIDS_OF_HASHES[digest]).dump())
+    info = tlv.encode(0x30, algorithm, tlv.encode(0x04, hashlib.new(digest, message).digest()))
+    encoded = b"\0\1" + b"\xff" * (key.size - len(info) - 3) + b"\0" + info
+    return pow(int.from_bytes(signature, "big"), key.exponent, key.modulus) == int.from_bytes(encoded, "big")
 
 
 def verify_ecdsa(key: EcKey, digest: str, signature: bytes, message: bytes) -> None:

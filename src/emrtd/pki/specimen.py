@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from emrtd import tlv
 from emrtd.errors import MalformedCertificate, Misuse
 from emrtd.pki import curves
-from emrtd.pki.certificate import DOCUMENT_TYPES, PRIVATE_KEY_USAGE
+from emrtd.pki.extensions import DOCUMENT_TYPES, PRIVATE_KEY_USAGE
 from emrtd.pki.signatures import NATIVE_CURVES, Scheme
 from emrtd.rng import Rng
 
