@@ -87,6 +87,12 @@ class UnsupportedAlgorithm(Malformed):
     clause = "ICAO 9303-12 4.4"
 
 
+class MalformedTrustFile(Malformed):
+    """A file for a trust store, or a store that was written, that cannot be read."""
+
+    clause = "ICAO 9303-12 5"
+
+
 # --- the way to the chip ----------------------------------------------------------------------------
 
 
