@@ -26,7 +26,8 @@ from emrtd.exchange import Traffic, run
 from emrtd.passive import RawDocument, passive_authentication
 from emrtd.pki.specimen import make_authority, make_revocation_list, make_signer
 from emrtd.pki.trust import TrustStore
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, Description, SoftChip, personalise
 
@@ -46,7 +47,7 @@ class Case:
     authority: bytes
 
 
-def make_case(authority_kind: str, signer_kind: str, authentication: str, pace: tuple[str, int] | None = None) -> Case:
+def make_case(authority_kind: str, signer_kind: str, authentication: str, pace: tuple[str, ...] = ()) -> Case:
     rng = seeded(f"{authority_kind} {signer_kind}".encode())
     authority = make_authority("UT", at=MADE - timedelta(days=90), rng=rng, kind=authority_kind)
     signer = make_signer(authority, at=MADE - timedelta(days=1), rng=rng, kind=signer_kind)
@@ -87,7 +88,7 @@ def read(case: Case, *, extended: bool) -> tuple[RawDocument, float, Traffic]:
     chip, traffic = Meter(SoftChip(case.document, seeded(b"silicon"))), Traffic()
     found = run(first_contact(), chip)
     protocol = read_document(
-        case.document.access, card_access_answers=found, rng=seeded(b"terminal"), extended=extended
+        case.document.access, contact=found, rng=seeded(b"terminal"), extended=extended
     )
     chip.spent, start = 0.0, time.process_time()
     raw = run(protocol, chip, traffic)
@@ -169,7 +170,7 @@ def rows() -> list[Row]:
     """Everything measured here: (name, value, unit, note)."""
     elliptic = make_case("secp256r1", "secp256r1", "secp256r1")
     rsa = make_case("rsa-4096", "rsa-2048", "rsa-2048")
-    with_pace = make_case("secp256r1", "secp256r1", "secp256r1", ("AES-128", 13))
+    with_pace = make_case("secp256r1", "secp256r1", "secp256r1", ("ECDH-GM-AES-128/13",))
     readings = reading_rows("BAC", elliptic) + reading_rows("PACE", with_pace)
     return readings + checking_rows("P-256", elliptic) + checking_rows("RSA-2048", rsa)
 

@@ -18,7 +18,8 @@ from emrtd.keys import MrzKey
 from emrtd.passive import passive_authentication
 from emrtd.pki.specimen import make_authority, make_signer
 from emrtd.pki.trust import TrustStore
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 from emrtd.softchip import Description, SoftChip, personalise
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     traffic = Traffic()
     try:
         found = run(first_contact(), chip)
-        reading = read_document(key, card_access_answers=found, rng=secrets.token_bytes)
+        reading = read_document(key, contact=found, rng=secrets.token_bytes)
         raw = run(reading, chip, traffic)
         document = passive_authentication(raw, trust, at=now)
         active_authentication.verify(document, raw)

@@ -17,7 +17,7 @@ from emrtd.errors import (
     ChipIsCopy,
     Malformed,
     Misuse,
-    NoActiveAuthentication,
+    NoChipKey,
     SignatureWrong,
     UnsupportedAlgorithm,
 )
@@ -42,21 +42,22 @@ def internal_authenticate(challenge: bytes, *, extended: bool = False) -> Comman
     return CommandApdu(0x00, 0x88, 0, 0, challenge, le, extended)
 
 
-def verify(document: AuthenticDocument, raw: RawDocument) -> None:
-    """Check that the chip that gave `raw` is the one its State made.
+def verify(document: AuthenticDocument, raw: RawDocument) -> str:
+    """The protocol by which the chip that gave `raw` showed the key of DG15: "AA-RSA" or "AA-ECDSA".
 
-    Raises NoActiveAuthentication where the document has no key, ChipIsCopy where the chip did not answer
+    Raises NoChipKey where the document has no key, ChipIsCopy where the chip did not answer
     or answered wrongly. `raw` must be what `document` came from.
     """
     key = document.active_authentication_key
     if key is None and DG15 in document.signed_groups:
         raise ChipIsCopy("the chip hides the key that its State signed")
     if key is None:
-        raise NoActiveAuthentication("the document has no active authentication key")
+        raise NoChipKey("the document has no active authentication key")
     if not raw.response:
         raise ChipIsCopy("the chip did not answer the challenge that its document promises to answer")
     digest = document.dg14.active_authentication_hash if document.dg14 else None
     verify_response(key, raw.challenge, raw.response, digest=digest)
+    return "AA-RSA" if isinstance(key.key, RsaKey) else "AA-ECDSA"
 
 
 def verify_response(

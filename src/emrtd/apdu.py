@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emrtd.errors import MalformedApdu
 
@@ -40,6 +40,18 @@ class CommandApdu:
         if self.le is None:
             return body
         return body + (b"" if body else b"\0") + (self.le & 0xFFFF).to_bytes(2, "big")
+
+
+CHAINED = 0x10  # class byte: the data goes on in the next command
+
+
+def chain(command: CommandApdu, size: int) -> tuple[CommandApdu, ...]:
+    """The command in parts of at most `size` bytes of data, for chips without extended length (ISO/IEC 7816-4 5.3.3)."""
+    if len(command.data) <= size:
+        return (command,)
+    parts = [command.data[at : at + size] for at in range(0, len(command.data), size)]
+    first = (replace(command, cla=command.cla | CHAINED, data=part, le=None, extended=False) for part in parts[:-1])
+    return (*first, replace(command, data=parts[-1], extended=False))
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,10 @@ class Session:
     channel: SecureChannel
     counter: int
 
+    def after(self, messages: int) -> Session:
+        """The session when so many messages, commands and answers, have passed."""
+        return Session(self.channel, self.counter + messages)
+
 
 def _expected(command: CommandApdu) -> bytes:
     """DO'97': the Le of the plain command, one byte or two."""

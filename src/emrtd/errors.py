@@ -159,8 +159,8 @@ class WrongAccessKey(AccessRefused):
         self.tries_left = tries_left
 
 
-class PaceNotSupportedYet(AccessRefused):
-    """The chip advertises PACE, so BAC must not be used, but none of its ways is spoken here."""
+class PaceNotSupported(AccessRefused):
+    """The chip advertises PACE, so BAC must not be used, but none of its ways is a standardised one."""
 
     clause = "ICAO 9303-11 4.2"
 
@@ -245,15 +245,15 @@ class AccessDowngraded(NotGenuine):
 
 
 class ChipIsCopy(NotGenuine):
-    """The chip does not hold the private key of the signed DG15."""
+    """The chip does not hold the private key of the signed DG14, DG15 or EF.CardSecurity."""
 
-    clause = "ICAO 9303-11 6.1"
+    clause = "ICAO 9303-11 6"
 
 
-class NoActiveAuthentication(NotGenuine):
-    """The document has no active authentication key, so nothing shows that its chip is no copy."""
+class NoChipKey(NotGenuine):
+    """The State signed no key of the chip, so nothing shows that it is no copy."""
 
-    clause = "ICAO 9303-11 6.1"
+    clause = "ICAO 9303-11 6"
 
 
 # --- the reading device, its wire and its recordings --------------------------------------------------

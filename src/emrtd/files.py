@@ -9,6 +9,7 @@ from emrtd.apdu import CommandApdu
 from emrtd.errors import Misuse
 
 APPLICATION = bytes.fromhex("A0000002471001")
+IDENTITY_APPLICATION = bytes.fromhex("A0000001510000")  # what French identity cards let select before PACE
 MASTER_FILE = 0x3F00
 NEVER_SELECTED = frozenset({3, 4})  # fingerprints and iris: excluded by decree, never asked of a chip
 PLAIN_OFFSET_MAX = 0x7FFF  # READ BINARY B0 has fifteen bits of offset; beyond, B1 carries it as DO'54'
@@ -20,16 +21,24 @@ GROUP_TAGS = {
 
 @dataclass(frozen=True)
 class ElementaryFile:
-    """Name for people, file identifier and the tag its content begins with."""
+    """Name for people, file identifier and the tag its content begins with.
+
+    EF.CardSecurity has the identifier of EF.SOD, in the master file: that of the master file stands before it.
+    """
 
     name: str
     file_id: int
     tag: int
 
+    @property
+    def in_master_file(self) -> bool:
+        return self.file_id >> 16 == MASTER_FILE
+
 
 COM = ElementaryFile("COM", 0x011E, 0x60)
 SOD = ElementaryFile("SOD", 0x011D, 0x77)
 CARD_ACCESS = ElementaryFile("CardAccess", 0x011C, 0x31)
+CARD_SECURITY = ElementaryFile("CardSecurity", MASTER_FILE << 16 | 0x011D, 0x30)
 GROUPS = {number: ElementaryFile(f"DG{number}", 0x0100 + number, tag) for number, tag in GROUP_TAGS.items()}
 DG1, DG2, DG11, DG12, DG13, DG14, DG15 = 1, 2, 11, 12, 13, 14, 15
 
@@ -41,12 +50,13 @@ def group_file(number: int) -> ElementaryFile:
     return GROUPS[number]
 
 
-def select_application(*, p2: int = 0x0C) -> CommandApdu:
-    return CommandApdu(0x00, 0xA4, 0x04, p2, APPLICATION)
+def select_application(name: bytes = APPLICATION) -> CommandApdu:
+    return CommandApdu(0x00, 0xA4, 0x04, 0x0C, name)
 
 
 def select_file(file_id: int) -> CommandApdu:
-    return CommandApdu(0x00, 0xA4, 0x02, 0x0C, file_id.to_bytes(2, "big"))
+    """SELECT of a file of the current application, or of the master file."""
+    return CommandApdu(0x00, 0xA4, 0x02, 0x0C, (file_id & 0xFFFF).to_bytes(2, "big"))
 
 
 def select_master_file() -> CommandApdu:

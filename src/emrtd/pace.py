@@ -1,10 +1,9 @@
-"""Password-authenticated connection establishment, generic mapping over elliptic curves (ICAO 9303-11 4.4).
+"""Password-authenticated connection establishment (ICAO 9303-11 4.4): generic, integrated and chip authentication
+mapping, over elliptic curves and prime fields.
 
-Four messages, three flights: the terminal's mapping key does not depend on the chip's nonce, so nonce and
-mapping go together; the last message, the terminal's token, leaves with the first protected commands, since
-by then the terminal knows the session keys. Terminal and software chip share the arithmetic below.
-
-Ephemeral secrets pass through integer arithmetic that is not in constant time; each is used once.
+Four messages, three flights: what the terminal sends for the mapping does not depend on the chip's nonce, so nonce
+and mapping go together; the last message, the terminal's token, leaves with the first protected commands, since by
+then the terminal knows the session keys. Terminal and software chip share the arithmetic below.
 """
 
 from __future__ import annotations
@@ -16,113 +15,135 @@ from asn1crypto import core
 from emrtd import tlv
 from emrtd.apdu import SHORT_LE_MAX, CommandApdu
 from emrtd.channel import SecureChannel, Session
-from emrtd.ciphers import same
-from emrtd.errors import ChannelBroken, MalformedCertificate, MalformedTlv
+from emrtd.ciphers import same, unpad
+from emrtd.errors import ChannelBroken, MalformedTlv, UnsupportedAlgorithm
+from emrtd.groups import CurveGroup, Group, random_scalar, standardised
 from emrtd.keys import AUTHENTICATION, ENCRYPTION, PASSWORD, Access, Can, password
-from emrtd.lds.security_infos import PACE, SecurityInfos
-from emrtd.pki import curves
-from emrtd.pki.curves import Curve
-from emrtd.pki.keys import decode_point
+from emrtd.lds.security_infos import PACE, SecurityInfo, SecurityInfos, integer
 from emrtd.rng import Rng
-from emrtd.suites import AES_128, AES_192, AES_256, TRIPLE_DES, Suite
+from emrtd.suites import AES_128, AES_192, AES_256, SUITES, Suite
 
-GENERIC_MAPPING = PACE + ".2"  # ECDH; .1 is DH, .3 to .6 integrated and chip authentication mapping
-SUITES: dict[str, Suite] = {"1": TRIPLE_DES, "2": AES_128, "3": AES_192, "4": AES_256}
-PARAMETERS = {
-    8: "secp192r1", 9: "brainpoolP192r1", 10: "secp224r1", 11: "brainpoolP224r1", 12: "secp256r1",
-    13: "brainpoolP256r1", 14: "brainpoolP320r1", 15: "secp384r1", 16: "brainpoolP384r1",
-    17: "brainpoolP512r1", 18: "secp521r1",
+GENERIC, INTEGRATED, CHIP_AUTHENTICATION = "GM", "IM", "CAM"
+MAPPINGS = {
+    "1": ("DH", GENERIC), "2": ("ECDH", GENERIC), "3": ("DH", INTEGRATED), "4": ("ECDH", INTEGRATED),
+    "6": ("ECDH", CHIP_AUTHENTICATION),
 }  # fmt: skip
 NONCE, MAPPING_IN, MAPPING_OUT, KEY_IN, KEY_OUT, TOKEN_IN, TOKEN_OUT = range(0x80, 0x87)
+CHIP_AUTHENTICATION_DATA = 0x8A
 PASSWORD_MRZ, PASSWORD_CAN = 1, 2
-NONCE_SIZE = 16
-Affine = tuple[int, int]
+ALL_ONES = -1  # the counter whose encryption is the IV of chip authentication data (9303-11 4.4.3.5.4)
+# 9303-11 4.4.3.3.2: the constants c0 and c1 for blocks of 128 and of 256 bits
+CONSTANTS = {
+    16: (
+        bytes.fromhex("a668892a7c41e3ca739f40b057d85904"),
+        bytes.fromhex("a4e136ac725f738b01c1f60217c188ad"),
+    ),
+    32: (
+        bytes.fromhex("d463d65234124ef7897054986dca0a174e28df758cbaa03f240616414d5a1676"),
+        bytes.fromhex("54bd7255f0aaf831bec3423fcf39d69b6cbf066677d0faae5aadd99df8e53517"),
+    ),
+}
 
 
 @dataclass(frozen=True)
 class PaceInfo:
-    """One advertised way to do PACE that this module speaks."""
+    """One advertised way to do PACE. ``parameter`` names the group, and the chip's key where it authenticates."""
 
     protocol: str
+    mapping: str
     suite: Suite
-    curve: Curve
+    group: Group
     parameter: int
 
     @property
     def name(self) -> str:
-        return f"PACE-ECDH-GM-{self.suite.name}"
+        return f"PACE-{self.group.agreement}-{self.mapping}-{self.suite.name}"
+
+
+def read_info(info: SecurityInfo) -> PaceInfo | None:
+    """A PACEInfo of standardised parameters, None for anything else (9303-11 9.2.1, 9.5.1).
+
+    Explicit parameters are never used: EF.CardAccess is not signed, and a weak group gives the password away.
+    """
+    base, _, cipher = info.protocol.rpartition(".")
+    agreement, mapping = MAPPINGS.get(base.removeprefix(PACE + "."), ("", ""))
+    suite = SUITES.get(cipher)
+    try:
+        group = standardised(integer(info.optional))
+    except UnsupportedAlgorithm:
+        return None
+    if suite is None or agreement != group.agreement or not _possible(mapping, suite, group):
+        return None
+    return PaceInfo(info.protocol, mapping, suite, group, integer(info.optional))
+
+
+def _possible(mapping: str, suite: Suite, group: Group) -> bool:
+    """9303-11 4.4.3, 9.5.1: no 3DES with chip authentication mapping, no P-224 with integrated mapping."""
+    if mapping == CHIP_AUTHENTICATION:
+        return suite in (AES_128, AES_192, AES_256)
+    return mapping != INTEGRATED or group.field % 4 == 3 or not isinstance(group, CurveGroup)
 
 
 def supported(infos: SecurityInfos) -> PaceInfo | None:
-    """The first advertised PACEInfo of generic mapping on a standardised curve, in the file's order."""
-    for info in infos.infos:
-        mapping, _, cipher = info.protocol.rpartition(".")
-        parameter = _integer(info.optional)
-        if mapping == GENERIC_MAPPING and cipher in SUITES and parameter in PARAMETERS:
-            return PaceInfo(info.protocol, SUITES[cipher], curves.by_name(PARAMETERS[parameter]), parameter)
-    return None
-
-
-def _integer(der: bytes) -> int:
-    return int.from_bytes(der[2:], "big") if der[:1] == b"\x02" and len(der) <= 4 else -1
+    """The way to use: the one that also authenticates the chip, else the first in the file's order."""
+    found = [info for info in map(read_info, infos.infos) if info is not None]
+    return next((info for info in found if info.mapping == CHIP_AUTHENTICATION), found[0] if found else None)
 
 
 # --- shared by both sides ---------------------------------------------------------------------------
 
 
-def random_scalar(curve: Curve, rng: Rng) -> int:
-    """1 to n - 1, uniform but for a part in 2^128 (FIPS 186-5 A.2.1)."""
-    return int.from_bytes(rng(curve.size + 16), "big") % (curve.n - 1) + 1
+def nonce_size(info: PaceInfo) -> int:
+    """Octets of the chip's nonce (9303-11 4.4.3.3): at least a key for integrated mapping, else one AES block."""
+    return -(-info.suite.key_size // 16) * 16 if info.mapping == INTEGRATED else 16
 
 
-def mapped_generator(curve: Curve, nonce: bytes, secret: int, other: Affine) -> Affine:
-    """G' = nonce * G + secret * other (9303-11 4.4.3.3.1). Raises ChannelBroken at infinity."""
-    return _finite(curves.combine(curve, int.from_bytes(nonce, "big") % curve.n, secret, other))
+def pseudo_random(suite: Suite, nonce: bytes, other: bytes, field_prime: int) -> int:
+    """Rp(s, t) of 9303-11 4.4.3.3.2. Raises ChannelBroken for nonces of another size."""
+    if len(nonce) not in CONSTANTS or len(other) != suite.key_size or len(nonce) < suite.key_size:
+        raise ChannelBroken("nonces of another size than the cipher's")
+    key_constant, output_constant = CONSTANTS[len(nonce)]
+    key, output = suite.encrypt_nonce(other, nonce), b""
+    while 8 * len(output) < field_prime.bit_length() + 64:
+        output += suite.encrypt_nonce(key[: suite.key_size], output_constant)
+        key = suite.encrypt_nonce(key[: suite.key_size], key_constant)
+    return int.from_bytes(output, "big") % field_prime
 
 
-def multiple(curve: Curve, scalar: int, point: Affine) -> Affine:
-    """Raises ChannelBroken at infinity."""
-    return _finite(curves.multiply(curve, scalar, point))
+def generator(info: PaceInfo, nonce: bytes, secret: int, other: bytes, random: bytes) -> bytes:
+    """The mapped generator, from both nonces or from the nonce and the key agreement. Raises ChannelBroken."""
+    if info.mapping == INTEGRATED:
+        return info.group.integrated_mapping(pseudo_random(info.suite, nonce, random, info.group.field))
+    return info.group.generic_mapping(int.from_bytes(nonce, "big"), secret, other)
 
 
-def _finite(point: curves.Point) -> Affine:
-    if point is None:
-        raise ChannelBroken("the key agreement ends at infinity")
-    return point
+def session_keys(suite: Suite, secret: bytes) -> SecureChannel:
+    """Keys from the octets of a shared secret (9303-11 9.7.1)."""
+    encryption, authentication = (suite.derive(secret, use) for use in (ENCRYPTION, AUTHENTICATION))
+    return SecureChannel(encryption, authentication, suite)
 
 
-def session_keys(info: PaceInfo, shared: Affine) -> SecureChannel:
-    """Keys from the x-coordinate of the shared point (9303-11 9.7.1)."""
-    secret = shared[0].to_bytes(info.curve.size, "big")
-    encryption, authentication = (info.suite.derive(secret, use) for use in (ENCRYPTION, AUTHENTICATION))
-    return SecureChannel(encryption, authentication, info.suite)
-
-
-def token(info: PaceInfo, channel: SecureChannel, other: Affine) -> bytes:
+def token(info: PaceInfo, channel: SecureChannel, other: bytes) -> bytes:
     """The authentication token over the other side's ephemeral key (9303-11 4.4.3.4)."""
-    data = tlv.encode(0x7F49, core.ObjectIdentifier(info.protocol).dump(), tlv.encode(0x86, encode(info.curve, other)))
+    protocol = core.ObjectIdentifier(info.protocol).dump()
+    data = tlv.encode(0x7F49, protocol, tlv.encode(info.group.key_tag, other))
     return info.suite.mac(channel.authentication, data)
 
 
-def encode(curve: Curve, point: Affine) -> bytes:
-    """Uncompressed."""
-    return b"\x04" + point[0].to_bytes(curve.size, "big") + point[1].to_bytes(curve.size, "big")
-
-
-def decode(curve: Curve, encoded: bytes) -> Affine:
-    """Raises ChannelBroken for what is no point of the curve."""
+def dynamic_objects(data: bytes) -> tuple[tlv.Tlv, ...]:
+    """The objects of dynamic authentication data 7C. Raises ChannelBroken."""
     try:
-        return decode_point(curve, encoded)
-    except MalformedCertificate as error:
-        raise ChannelBroken(str(error)) from error
+        return tlv.parse(tlv.expect(data, 0x7C).value)
+    except MalformedTlv as error:
+        raise ChannelBroken(f"an authentication message is not well formed: {error}") from error
 
 
 def dynamic_data(data: bytes, tag: int) -> bytes:
-    """The object `tag` in dynamic authentication data 7C. Raises ChannelBroken."""
-    try:
-        return tlv.expect(tlv.expect(data, 0x7C).value, tag).value
-    except MalformedTlv as error:
-        raise ChannelBroken(f"an authentication message is not well formed: {error}") from error
+    """The object `tag` in dynamic authentication data. Raises ChannelBroken."""
+    found = tlv.find(dynamic_objects(data), tag)
+    if found is None:
+        raise ChannelBroken(f"an authentication message without object {tag:02X}")
+    return found.value
 
 
 def set_authentication_template(info: PaceInfo, reference: int) -> CommandApdu:
@@ -136,6 +157,7 @@ def set_authentication_template(info: PaceInfo, reference: int) -> CommandApdu:
 
 
 def general_authenticate(content: bytes, *, last: bool = False) -> CommandApdu:
+    """Extended form where the content needs it (9303-11 9.3.1)."""
     return CommandApdu(0x00 if last else 0x10, 0x86, 0, 0, tlv.encode(0x7C, content), SHORT_LE_MAX)
 
 
@@ -144,66 +166,96 @@ def general_authenticate(content: bytes, *, last: bool = False) -> CommandApdu:
 
 @dataclass(frozen=True)
 class Mapping:
-    """Kept between the first flight and its answers."""
+    """Kept between the first flight and its answers. ``random`` is the terminal's nonce of integrated mapping."""
 
     info: PaceInfo
     key: bytes = field(repr=False)
     secret: int = field(repr=False)
+    random: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Kept between the second flight and its answer."""
+    """Kept between the second flight and its answer. ``chip_mapping`` is the chip's mapping key, b"" without."""
 
     info: PaceInfo
     private: int = field(repr=False)
-    public: Affine
+    public: bytes
+    chip_mapping: bytes
+
+
+@dataclass(frozen=True)
+class ChipMapping:
+    """What chip authentication mapping leaves to be held against the signed key of the chip (9303-11 4.4.3.5.2).
+
+    ``key`` is the chip's mapping key, ``data`` its chip authentication data, ``parameter`` the identifier of both
+    the group and the chip's key.
+    """
+
+    parameter: int
+    key: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Opening:
-    """The terminal's last message, and the token the chip must answer it with."""
+    """The terminal's last message, and what the chip must answer it with."""
 
     command: CommandApdu
     token: bytes = field(repr=False)
+    channel: SecureChannel = field(repr=False)
+    agreement: Agreement = field(repr=False)
 
-    def check(self, data: bytes) -> None:
-        """Raises ChannelBroken unless the chip proved that it knows the password too."""
+    def check(self, data: bytes) -> ChipMapping | None:
+        """What the chip gave to authenticate itself, where it does so by its mapping.
+
+        Raises ChannelBroken unless the chip proved that it knows the password too.
+        """
         if not same(dynamic_data(data, TOKEN_OUT), self.token):
             raise ChannelBroken("the chip's authentication token is wrong")
+        if self.agreement.info.mapping != CHIP_AUTHENTICATION:
+            return None
+        encrypted = dynamic_data(data, CHIP_AUTHENTICATION_DATA)
+        plain = unpad(self.channel.suite.decrypt(self.channel.encryption, ALL_ONES, encrypted))
+        return ChipMapping(self.agreement.info.parameter, self.agreement.chip_mapping, plain)
 
 
 def begin(info: PaceInfo, access: Access, rng: Rng) -> tuple[tuple[CommandApdu, ...], Mapping]:
-    """First flight: choose the protocol, ask the encrypted nonce, send the mapping key."""
-    secret = random_scalar(info.curve, rng)
-    public = multiple(info.curve, secret, (info.curve.x, info.curve.y))
+    """First flight: choose the protocol, ask the encrypted nonce, send the terminal's part of the mapping."""
+    secret, random = 0, b""
+    if info.mapping == INTEGRATED:
+        content = random = rng(info.suite.key_size)
+    else:
+        secret = random_scalar(info.group, rng)
+        content = info.group.multiple(secret, info.group.generator)
     reference = PASSWORD_CAN if isinstance(access, Can) else PASSWORD_MRZ
     commands = (
         set_authentication_template(info, reference),
         general_authenticate(b""),
-        general_authenticate(tlv.encode(MAPPING_IN, encode(info.curve, public))),
+        general_authenticate(tlv.encode(MAPPING_IN, content)),
     )
-    return commands, Mapping(info, info.suite.derive(password(access), PASSWORD), secret)
+    return commands, Mapping(info, info.suite.derive(password(access), PASSWORD), secret, random)
 
 
 def agree(mapping: Mapping, nonce: bytes, mapped: bytes, rng: Rng) -> tuple[CommandApdu, Agreement]:
     """Second flight, from the data of the chip's nonce and mapping answers. Raises ChannelBroken."""
     info = mapping.info
     plain = info.suite.decrypt_nonce(mapping.key, dynamic_data(nonce, NONCE))
-    chip = decode(info.curve, dynamic_data(mapped, MAPPING_OUT))
-    generator = mapped_generator(info.curve, plain, mapping.secret, chip)
-    private = random_scalar(info.curve, rng)
-    public = multiple(info.curve, private, generator)
-    command = general_authenticate(tlv.encode(KEY_IN, encode(info.curve, public)))
-    return command, Agreement(info, private, public)
+    # integrated mapping: 82 is empty or left out (9303-11 4.4.5.2.2)
+    chip = b"" if info.mapping == INTEGRATED else dynamic_data(mapped, MAPPING_OUT)
+    mapped_generator = generator(info, plain, mapping.secret, chip, mapping.random)
+    private = random_scalar(info.group, rng)
+    public = info.group.multiple(private, mapped_generator)
+    command = general_authenticate(tlv.encode(KEY_IN, public))
+    return command, Agreement(info, private, public, chip)
 
 
 def complete(agreement: Agreement, data: bytes) -> tuple[Opening, Session]:
     """The last message and the session, from the chip's ephemeral key. Raises ChannelBroken."""
-    info = agreement.info
-    chip = decode(info.curve, dynamic_data(data, KEY_OUT))
+    info, chip = agreement.info, dynamic_data(data, KEY_OUT)
     if chip == agreement.public:  # 9303-11 4.4.1: a reflected key would make both tokens equal
         raise ChannelBroken("the chip sent the terminal's own key back")
-    channel = session_keys(info, multiple(info.curve, agreement.private, chip))
+    shared = info.group.multiple(agreement.private, chip)
+    channel = session_keys(info.suite, info.group.secret(shared))
     command = general_authenticate(tlv.encode(TOKEN_IN, token(info, channel, chip)), last=True)
-    return Opening(command, token(info, channel, agreement.public)), Session(channel, 0)
+    return Opening(command, token(info, channel, agreement.public), channel, agreement), Session(channel, 0)

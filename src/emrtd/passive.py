@@ -1,7 +1,7 @@
 """Passive authentication: from bytes a chip gave to a document its State signed (ICAO 9303-11 5.1).
 
 Only `passive_authentication` makes an `AuthenticDocument`; whoever holds one need not check again.
-What it does not say: that the chip is no copy (`emrtd.active_authentication`).
+What it does not say: that the chip is no copy (`emrtd.authenticity`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from emrtd import dates
+from emrtd.chip_authentication import Evidence, chip_keys
 from emrtd.ciphers import same
 from emrtd.dates import PartialDate
 from emrtd.errors import (
@@ -27,13 +28,15 @@ from emrtd.errors import (
     SignerExpired,
     SignerNotAllowed,
 )
+from emrtd.lds.card_security import parse_card_security
 from emrtd.lds.dg1 import parse_dg1
-from emrtd.lds.dg2 import Portrait, parse_dg2
+from emrtd.lds.dg2 import Dg2, Portrait, parse_dg2
 from emrtd.lds.dg11 import Dg11, parse_dg11
 from emrtd.lds.dg15 import ActiveAuthenticationKey, parse_dg15
 from emrtd.lds.security_infos import SecurityInfos, parse_dg14, parse_security_infos
 from emrtd.lds.sod import Sod, parse_sod
 from emrtd.mrz import Mrz
+from emrtd.pace import ChipMapping
 from emrtd.pki.certificate import DIGITAL_SIGNATURE, Certificate
 from emrtd.pki.cms import readable
 from emrtd.pki.trust import TrustStore
@@ -46,7 +49,8 @@ class RawDocument:
     """What a chip gave, nothing of it checked.
 
     ``groups`` holds the data groups read, by number; ``challenge`` and ``response`` those of active
-    authentication, empty where it was not done; ``protocol`` how the chip was opened ("BAC", "PACE-ECDH-GM-AES-128").
+    authentication, empty where it was not done; ``chip_authentication`` and ``chip_mapping`` what chip
+    authentication and its PACE mapping left; ``protocol`` how the chip was opened ("BAC", "PACE-ECDH-GM-AES-128").
     """
 
     sod: bytes = field(repr=False)
@@ -56,6 +60,9 @@ class RawDocument:
     challenge: bytes = field(default=b"", repr=False)
     response: bytes = field(default=b"", repr=False)
     protocol: str = ""
+    card_security: bytes | None = field(default=None, repr=False)
+    chip_authentication: Evidence | None = None
+    chip_mapping: ChipMapping | None = None
 
 
 @dataclass(frozen=True)
@@ -78,18 +85,22 @@ _PROOF = object()
 class AuthenticDocument:
     """A document whose every value below was signed by a trusted State. Fields are None if not read.
 
-    ``signed_groups`` are the data groups the State signed, read or not; ``warnings`` are names of what was lenient or not checked (no revocation list, SHA-1, ...).
+    ``signed_groups`` are the data groups the State signed, ``read_groups`` those among them that were read;
+    ``card_security`` the security infos of the master file; ``warnings`` names of what was lenient or not checked (no
+    revocation list, SHA-1, ...).
     """
 
     signer: Signer
     at: datetime
     protocol: str
     dg1: Mrz | None = field(repr=False)
-    dg2: Portrait | None = field(repr=False)
+    dg2: Dg2 | None = field(repr=False)
     dg11: Dg11 | None = field(repr=False)
     dg14: SecurityInfos | None = field(repr=False)
     active_authentication_key: ActiveAuthenticationKey | None
+    card_security: SecurityInfos | None = field(repr=False)
     signed_groups: frozenset[int]
+    read_groups: frozenset[int]
     warnings: tuple[str, ...]
     _proof: object = field(repr=False, compare=False)
 
@@ -105,7 +116,7 @@ class AuthenticDocument:
     @property
     def portrait(self) -> Portrait:
         """Raises GroupNotRead."""
-        return _read(self.dg2, 2)
+        return _read(self.dg2, 2).portrait
 
     @property
     def surname(self) -> str:
@@ -137,9 +148,13 @@ class AuthenticDocument:
 
     @property
     def chip_key(self) -> bytes | None:
-        """SHA-256 of the active authentication key, which names the chip; None without DG15."""
-        key = self.active_authentication_key
-        return None if key is None else key.fingerprint
+        """SHA-256 of a public key that names the chip, as SubjectPublicKeyInfo: that of active authentication, else the
+        first of chip authentication in DG14, else in EF.CardSecurity; None without any."""
+        if self.active_authentication_key is not None:
+            return self.active_authentication_key.fingerprint
+        infos = [found for found in (self.dg14, self.card_security) if found is not None]
+        keys = [key for found in infos for key in chip_keys(found)]
+        return hashlib.sha256(keys[0].spki).digest() if keys else None
 
 
 def _read(value: T | None, number: int) -> T:
@@ -160,11 +175,26 @@ def passive_authentication(raw: RawDocument, trust: TrustStore, *, at: datetime)
     moment = at.astimezone(UTC)
     sod = parse_sod(raw.sod)
     certificate = _document_signer(sod, trust)
-    _check_signer(certificate, sod, moment)
+    _check_signer(certificate, sod.signing_time, moment)
     authority, path_warnings = trust.check_path(certificate, moment)
     _check_hashes(sod, raw.groups)
+    signer = Signer(certificate, authority)
+    security = _card_security(raw, signer, trust, moment)
     warnings = _algorithm_warnings(sod) + path_warnings
-    return _document(raw, Signer(certificate, authority), frozenset(sod.hashes), moment, warnings)
+    return _document(raw, signer, security, frozenset(sod.hashes), moment, warnings)
+
+
+def _card_security(raw: RawDocument, signer: Signer, trust: TrustStore, at: datetime) -> SecurityInfos | None:
+    """The infos of EF.CardSecurity, signed by the same State as the data groups."""
+    if raw.card_security is None:
+        return None
+    security = parse_card_security(raw.card_security)
+    certificate = security.signed.signed_by()[1]
+    _check_signer(certificate, security.signing_time, at)
+    authority, _ = trust.check_path(certificate, at)
+    if authority.country != signer.country:
+        raise SignerNotAllowed("another State signed EF.CardSecurity than the data groups")
+    return security.infos
 
 
 def _document_signer(sod: Sod, trust: TrustStore) -> Certificate:
@@ -183,13 +213,13 @@ def _document_signer(sod: Sod, trust: TrustStore) -> Certificate:
         raise
 
 
-def _check_signer(certificate: Certificate, sod: Sod, at: datetime) -> None:
+def _check_signer(certificate: Certificate, signing_time: datetime | None, at: datetime) -> None:
     """Validity at signing and now, and the right to sign documents (9303-12 7.1.2, 7.1.3)."""
     if certificate.is_authority and certificate.key_usage is None:
         raise SignerNotAllowed("an authority's certificate signed the document")
     if certificate.key_usage is not None and DIGITAL_SIGNATURE not in certificate.key_usage:
         raise SignerNotAllowed("the signer's key may not sign documents")
-    if sod.signing_time is not None and not certificate.may_sign_at(sod.signing_time):
+    if signing_time is not None and not certificate.may_sign_at(signing_time):
         raise SignerExpired("the signer was not valid when it signed")
     if not certificate.valid_at(at):
         raise SignerExpired("the signer's certificate is not valid at the time of the check")
@@ -208,7 +238,12 @@ def _algorithm_warnings(sod: Sod) -> tuple[str, ...]:
 
 
 def _document(
-    raw: RawDocument, signer: Signer, signed: frozenset[int], at: datetime, warnings: tuple[str, ...]
+    raw: RawDocument,
+    signer: Signer,
+    security: SecurityInfos | None,
+    signed: frozenset[int],
+    at: datetime,
+    warnings: tuple[str, ...],
 ) -> AuthenticDocument:
     groups = raw.groups
     dg1 = parse_dg1(groups[1]) if 1 in groups else None
@@ -227,7 +262,9 @@ def _document(
         dg11=dg11,
         dg14=dg14,
         active_authentication_key=parse_dg15(groups[15]) if 15 in groups else None,
+        card_security=security,
         signed_groups=signed,
+        read_groups=frozenset(groups),
         warnings=warnings + (dg11.warnings if dg11 else ()) + (dg14.warnings if dg14 else ()),
         _proof=_PROOF,
     )

@@ -12,46 +12,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from emrtd.active_authentication import internal_authenticate
 from emrtd.apdu import OK
-from emrtd.errors import MalformedFile, ReadRefused
+from emrtd.contact import CORRECT_LENGTH, END_OF_FILE, GO_ON, WRONG_OFFSET
+from emrtd.errors import MalformedFile, NoTravelDocument, ReadRefused
 from emrtd.files import (
+    CARD_SECURITY,
     COM,
-    DG15,
     NEVER_SELECTED,
     SOD,
+    ElementaryFile,
     group_file,
     read_binary,
     read_content,
+    select_application,
     select_file,
+    select_master_file,
 )
 from emrtd.gathering import HEADER_MAX, Gathering
 from emrtd.lds.com import parse_com
 from emrtd.passive import RawDocument
-from emrtd.terminal import Answer, Step
+from emrtd.proofs import NO_FILE, Proofs
+from emrtd.steps import Answer, Place, ReadStep
 
 EXTENDED_READ = 1024
 SHORT_READS = (223, 192, 160, 128, 112, 64)  # the ladder: what chips were found to take, downwards
 SMALLEST_READ = 16
-GUESSES = {COM.file_id: 30, SOD.file_id: 2500, 0x0101: 95, 0x0102: 0x8000}
-GUESS = 440  # DG11, DG14, DG15: two short reads
+GUESSES = {COM.file_id: 30, SOD.file_id: 2500, CARD_SECURITY.file_id: 2500, 0x0101: 95, 0x0102: 0x8000, 0x010E: 892}
+GUESS = 440  # DG11, DG15: two short reads; DG14 four, for the chip's proof waits for the whole of it
 STEPS_MAX, REFUSALS_MAX = 400, 2
-
-END_OF_FILE, WRONG_OFFSET, WRONG_LENGTH, CORRECT_LENGTH = 0x6282, 0x6B00, 0x6700, 0x6C
-NO_FILE = (0x6A82, 0x6A83, 0x6A86, 0x6A88, 0x6982, 0x6985, 0x6986, 0x6283, 0x6400)
-NO_ACTIVE_AUTHENTICATION = (
-    0x6300, 0x6400, 0x6700, 0x6900, 0x6982, 0x6984, 0x6985, 0x6986, 0x6A80, 0x6A81, 0x6A82, 0x6A86, 0x6A88,
-    0x6B00, 0x6D00, 0x6E00, 0x6F00,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ReadStep(Step):
-    """A step and the file it serves; ``length`` 0 for SELECT, -1 for INTERNAL AUTHENTICATE."""
-
-    file_id: int = 0
-    offset: int = 0
-    length: int = 0
 
 
 @dataclass
@@ -59,36 +47,43 @@ class ReadingPlan:
     """Everything a reading has learned of its chip: `plan` asks, `absorb` learns, `document` ends."""
 
     files: dict[int, Gathering]
-    challenge: bytes
-    response: bytes = b""
-    challenge_refusals: int = 0
+    proofs: Proofs
+    card_access: bytes | None = field(default=None, repr=False)
     size: int = EXTENDED_READ
     careful: bool = False
-    card_access: bytes | None = field(default=None, repr=False)
 
     @property
-    def wants_challenge(self) -> bool:
-        key = self.files.get(group_file(DG15).file_id)
-        return bool(key and not key.absent and not self.response and self.challenge_refusals < REFUSALS_MAX)
+    def complete(self) -> bool:
+        """Nothing is left to ask."""
+        return all(item.done for item in self.files.values()) and not self.proofs.missing(self.files)
 
     @property
     def progress(self) -> float:
         wanted = sum(min(item.total or item.guess, 20_000) for item in self.files.values() if not item.absent)
         return min(1.0, sum(item.gathered for item in self.files.values()) / max(1, wanted))
 
-    def plan(self, *, extended: bool) -> tuple[ReadStep, ...]:
-        """The next batch: what is missing of every file, the portrait last; () when all is here."""
+    def plan(self, place: Place, *, extended: bool) -> tuple[ReadStep, ...]:
+        """The next batch, from `place` on: what proves the chip, what is missing of every file, the portrait last."""
         size = self.size if extended else min(self.size, SHORT_READS[0])
         if self.careful:
             self._believe_com()
         pending = [item for item in self.files.values() if not item.done]
-        steps = [step for item in pending[:-1] for step in self._read_file(item, size, extended)]
-        if self.wants_challenge:
-            command = internal_authenticate(self.challenge, extended=extended)
-            steps.append(ReadStep(command, (OK, *NO_ACTIVE_AUTHENTICATION), length=-1))
-        for item in pending[-1:]:
-            steps += self._read_file(item, size, extended, last=True)
+        outside = [item for item in pending if item.file.in_master_file]
+        inside = [item for item in pending if not item.file.in_master_file]
+        steps = list(self._outside(outside, place, size, extended))
+        if place == "master file" or outside:
+            steps.append(ReadStep(select_application(), kind="place", place="application"))
+        steps += self.proofs.steps(self.files, extended=extended)
+        for item in inside:
+            steps += self._read_file(item, size, extended, last=item is inside[-1])
         return tuple(steps[:STEPS_MAX])
+
+    def _outside(self, files: list[Gathering], place: Place, size: int, extended: bool) -> Iterable[ReadStep]:
+        """EF.CardSecurity, in the master file."""
+        if files and place == "application":
+            yield ReadStep(select_master_file(), GO_ON, kind="place", place="master file")
+        for item in files:
+            yield from self._read_file(item, size, extended)
 
     def _believe_com(self) -> None:
         """Do not ask for files that EF.COM does not list, where asking in vain costs the channel.
@@ -101,11 +96,12 @@ class ReadingPlan:
                 group_file(number).file_id for number in parse_com(com.content()).groups if number not in NEVER_SELECTED
             }
             for file_id, item in self.files.items():
-                item.absent = item.absent or file_id not in listed | {COM.file_id, SOD.file_id}
+                outside = item.file.in_master_file
+                item.absent = item.absent or not (outside or file_id in listed | {COM.file_id, SOD.file_id})
 
     def _read_file(self, item: Gathering, size: int, extended: bool, *, last: bool = False) -> Iterable[ReadStep]:
         file_id = item.file.file_id
-        yield ReadStep(select_file(file_id), (OK,) if last else (OK, *NO_FILE), file_id)
+        yield ReadStep(select_file(file_id), (OK,) if last else (OK, *NO_FILE), kind="select", file_id=file_id)
         known = item.total is not None
         go_on: tuple[int, ...] = (OK, END_OF_FILE)
         if not known:  # the portrait is open-ended: the chip stops the batch where the file ends
@@ -113,28 +109,33 @@ class ReadingPlan:
         for start, end in ((0, HEADER_MAX),) if self.careful and not known else item.gaps:
             for offset in range(start, end, size):
                 length = min(size, end - offset) if known or self.careful else size
-                yield ReadStep(read_binary(offset, length, extended=extended), go_on, file_id, offset, length)
+                command = read_binary(offset, length, extended=extended)
+                yield ReadStep(command, go_on, file_id=file_id, offset=offset, length=length)
 
     def absorb(self, steps: tuple[ReadStep, ...], answers: tuple[Answer, ...]) -> None:
-        """Learn from the answers. A plain error followed by nothing good is the one that counts."""
+        """Learn from the answers. A plain error followed by nothing good is the one that counts.
+
+        Raises NoTravelDocument, ReadRefused, MalformedFile.
+        """
         selected = 0
         for index, (step, answer) in enumerate(zip(steps, answers, strict=False)):
-            if step.length == -1:
-                self._absorb_challenge(answer)
-            elif step.length == 0:
+            if step.kind == "select":
                 selected = step.file_id if answer.status == OK else 0
                 self._absorb_select(step, answer)
-            elif selected == step.file_id:
-                self._absorb_read(step, answer)
+            elif step.kind == "read":
+                if selected == step.file_id:
+                    self._absorb_read(step, answer)
+            elif step.kind == "place":
+                self._absorb_place(step, answer)
+            else:
+                self.proofs.absorb(step, answer)
             if answer.plain and all(later.plain for later in answers[index:]):
                 self.careful = True  # what follows only says that the channel is closed: guess no more
                 return
 
-    def _absorb_challenge(self, answer: Answer) -> None:
-        if answer.status == OK and answer.data:
-            self.response = answer.data
-        else:
-            self.challenge_refusals += 1 if answer.plain else REFUSALS_MAX
+    def _absorb_place(self, step: ReadStep, answer: Answer) -> None:
+        if step.place == "application" and answer.status != OK:
+            raise NoTravelDocument(f"the chip refuses the application (status {answer.status:04X})")
 
     def _absorb_select(self, step: ReadStep, answer: Answer) -> None:
         """A file is absent if the chip says so inside the channel, or outside it more than once."""
@@ -181,19 +182,22 @@ class ReadingPlan:
             self.size, self.careful = lower[0], True
 
     def document(self, protocol: str) -> RawDocument:
-        """What was read, when `plan` has nothing left. Raises MalformedFile without a security object."""
+        """What was read, when nothing is left. Raises MalformedFile without a security object."""
         contents = {file_id: item.content() for file_id, item in self.files.items() if not item.absent}
-        sod, com = contents.pop(SOD.file_id, None), contents.pop(COM.file_id, None)
+        sod, com, security = (contents.pop(file.file_id, None) for file in (SOD, COM, CARD_SECURITY))
         if sod is None:
             raise MalformedFile("SOD", "the chip has none")
-        groups = {file_id - 0x0100: content for file_id, content in contents.items()}
+        proofs = self.proofs
         return RawDocument(
             sod=sod,
-            groups=groups,
+            groups={file_id - 0x0100: content for file_id, content in contents.items()},
             com=com,
             card_access=self.card_access,
-            challenge=self.challenge if self.response else b"",
-            response=self.response,
+            card_security=security,
+            challenge=proofs.challenge if proofs.response else b"",
+            response=proofs.response,
+            chip_authentication=proofs.evidence,
+            chip_mapping=proofs.mapping,
             protocol=protocol,
         )
 
@@ -202,10 +206,13 @@ def _nearer(end: int | None, offset: int) -> int:
     return offset if end is None else min(end, offset)
 
 
-def gatherings(files: tuple[int, ...], resume: Mapping[int, Mapping[int, bytes]]) -> dict[int, Gathering]:
+def gatherings(
+    groups: tuple[ElementaryFile, ...], resume: Mapping[int, Mapping[int, bytes]], *, card_security: bool
+) -> dict[int, Gathering]:
     """The files in reading order: short ones first, the longest, which is left open-ended, last."""
-    wanted = [COM, SOD, *(group_file(number) for number in dict.fromkeys(files))]
+    wanted = [COM, SOD, *groups]
     wanted.sort(key=lambda file: GUESSES.get(file.file_id, GUESS))
+    wanted = [CARD_SECURITY, *wanted] if card_security else wanted  # in the master file, where a session begins
     found = {file.file_id: Gathering(file, GUESSES.get(file.file_id, GUESS)) for file in wanted}
     for file_id, pieces in resume.items():
         if file_id in found:

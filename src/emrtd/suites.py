@@ -21,6 +21,7 @@ class TripleDes:
     """Two-key 3DES: zero IV, retail MAC."""
 
     name: str = "3DES"
+    key_size: int = 16
     block: int = 8
 
     def derive(self, secret: bytes, counter: int) -> bytes:
@@ -102,6 +103,8 @@ class Aes:
 Suite = TripleDes | Aes
 TRIPLE_DES = TripleDes()
 AES_128, AES_192, AES_256 = Aes("AES-128", 16), Aes("AES-192", 24), Aes("AES-256", 32)
+SUITES: dict[str, Suite] = {"1": TRIPLE_DES, "2": AES_128, "3": AES_192, "4": AES_256}
+"""By the last arc of the object identifiers of PACE and chip authentication (9303-11 9.2.3, 9.2.7)."""
 
 
 def _counter(counter: int, size: int) -> bytes:

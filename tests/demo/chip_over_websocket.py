@@ -10,7 +10,8 @@ from websockets.asyncio.client import connect
 from alicem.demo.personas import load
 from emrtd.exchange import Protocol, T, run_batch
 from emrtd.keys import MrzKey
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 
 
 async def read_chip(address: str, name: str) -> object:
@@ -39,4 +40,4 @@ async def read_chip(address: str, name: str) -> object:
         zone = persona.description(b"").mrz
         access = MrzKey(zone.number, zone.birth_date, zone.expiry_date)
         found = await asyncio.to_thread(whole, first_contact())
-        return await asyncio.to_thread(whole, read_document(access, card_access_answers=found, rng=secrets.token_bytes))
+        return await asyncio.to_thread(whole, read_document(access, contact=found, rng=secrets.token_bytes))

@@ -30,7 +30,8 @@ from emrtd.mrz import parse as parse_zone
 from emrtd.names import transliterate
 from emrtd.passive import AuthenticDocument, passive_authentication
 from emrtd.pki.trust import TrustStore
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 from emrtd.softchip import ChipDocument, SoftChip, personalise
 from emrtd.softchip.faults import cloned, forged
 
@@ -67,7 +68,7 @@ def read(document: ChipDocument, state: SpecimenState) -> AuthenticDocument:
     """As Alicem reads it: BAC, passive authentication to the State, active authentication."""
     transmit = SoftChip(document, secrets.token_bytes)
     found = run(first_contact(), transmit)
-    raw = run(read_document(document.access, card_access_answers=found, rng=secrets.token_bytes), transmit)
+    raw = run(read_document(document.access, contact=found, rng=secrets.token_bytes), transmit)
     proven = passive_authentication(raw, TrustStore.of([state.authority], [state.revocations]), at=datetime.now(UTC))
     active_authentication.verify(proven, raw)
     return proven

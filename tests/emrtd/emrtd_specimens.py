@@ -18,7 +18,8 @@ from emrtd.pki.specimen import (
     make_signer,
 )
 from emrtd.pki.trust import TrustStore
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, Description, SoftChip, personalise
 
@@ -78,5 +79,5 @@ def read(document: ChipDocument, *, traffic: Traffic | None = None, extended: bo
     """Read a document on a new software chip, as a terminal would."""
     chip = SoftChip(document, seeded(b"silicon"))
     found = run(first_contact(), chip)
-    protocol = read_document(document.access, card_access_answers=found, rng=seeded(b"terminal"), extended=extended)
+    protocol = read_document(document.access, contact=found, rng=seeded(b"terminal"), extended=extended)
     return run(protocol, chip, traffic)

@@ -27,7 +27,7 @@ from emrtd.errors import (
     GroupNotRead,
     MalformedFile,
     Misuse,
-    NoActiveAuthentication,
+    NoChipKey,
     NotSignedByTrustedAuthority,
     SignatureWrong,
     SignerExpired,
@@ -365,7 +365,7 @@ def test_a_copy_that_hides_its_key(raw: RawDocument, state: State) -> None:
 
 def test_a_document_without_key(state: State) -> None:
     raw = read(make_document(replace(DESCRIPTION, active_authentication="none")))
-    with pytest.raises(NoActiveAuthentication):
+    with pytest.raises(NoChipKey):
         active_authentication.verify(accept(raw, state), raw)
 
 

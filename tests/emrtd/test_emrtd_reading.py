@@ -20,7 +20,7 @@ from emrtd.errors import (
     MalformedFile,
     Misuse,
     NoTravelDocument,
-    PaceNotSupportedYet,
+    PaceNotSupported,
     ReadRefused,
     TagLost,
     WrongAccessKey,
@@ -28,14 +28,15 @@ from emrtd.errors import (
 from emrtd.exchange import Batch, Traffic, run
 from emrtd.files import CARD_ACCESS, COM, SOD, group_file
 from emrtd.keys import Can, MrzKey
-from emrtd.reading import card_access, first_contact, read_document
+from emrtd.contact import FIRST_CONTACT, first_contact, read_contact
+from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, SoftChip
 from emrtd.softchip.faults import lost_after, slow
 
 FRENCH_SIZE = replace(DESCRIPTION, portrait=JPEG[:3] + seeded(b"large")(17_900))
-NO_ANSWERS = ()
-PACE_DH_INFO = bytes.fromhex("31143012060A04007F00070202040102020102020100")
+NO_ANSWERS = (*(b"\x6a\x82",) * 5, b"\x90\0")  # no EF.CardAccess, the application, no challenge
+PACE_OF_ITS_OWN = bytes.fromhex("31143012060A04007F00070202040102020102020120")
 
 
 def same_files(raw, document: ChipDocument) -> bool:  # type: ignore[no-untyped-def]
@@ -105,13 +106,11 @@ def test_a_portrait_beyond_the_offsets_of_read_binary() -> None:
 def test_without_portrait_for_a_returning_holder(document: ChipDocument) -> None:
     chip = SoftChip(document, seeded(b"silicon"))
     traffic = Traffic()
-    protocol = read_document(
-        document.access, card_access_answers=NO_ANSWERS, rng=seeded(b"t"), files=(14, 15), extended=False
-    )
+    protocol = read_document(document.access, contact=NO_ANSWERS, rng=seeded(b"t"), files=(14, 15), extended=False)
     raw = run(protocol, chip, traffic)
     assert set(raw.groups) == {14, 15}
     assert raw.response
-    assert traffic.round_trips == 3
+    assert traffic.round_trips == 4
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_without_portrait_for_a_returning_holder(document: ChipDocument) -> None
     ],
 )
 def test_a_wrong_key_is_told(document: ChipDocument, key: MrzKey) -> None:
-    protocol = read_document(key, card_access_answers=NO_ANSWERS, rng=seeded(b"t"))
+    protocol = read_document(key, contact=NO_ANSWERS, rng=seeded(b"t"))
     with pytest.raises(WrongAccessKey):
         run(protocol, SoftChip(document, seeded(b"silicon")))
 
@@ -136,29 +135,29 @@ def test_a_long_document_number_opens_with_all_its_characters() -> None:
 
 
 def test_pace_advertised_never_falls_back(document: ChipDocument) -> None:
-    """A way of PACE that is not spoken here (finite-field DH): refused, though BAC would open this chip."""
-    with_pace = replace(document, files={**document.files, CARD_ACCESS.file_id: PACE_DH_INFO})
+    """A way of PACE that is no standardised one: refused, though BAC would open this chip."""
+    with_pace = replace(document, files={**document.files, CARD_ACCESS.file_id: PACE_OF_ITS_OWN})
     found = run(first_contact(), SoftChip(with_pace, seeded(b"silicon")))
-    assert card_access(found) == PACE_DH_INFO
-    with pytest.raises(PaceNotSupportedYet):
-        next(read_document(document.access, card_access_answers=found, rng=seeded(b"t")))
+    assert read_contact(found).card_access == PACE_OF_ITS_OWN
+    with pytest.raises(PaceNotSupported):
+        next(read_document(document.access, contact=found, rng=seeded(b"t")))
 
 
 def test_a_card_access_that_cannot_be_read_does_not_fall_back(document: ChipDocument) -> None:
-    garbled = (b"\x90\0", b"\x90\0", PACE_DH_INFO[:-3] + b"\x90\0")
+    garbled = (b"\x90\0", b"\x90\0", b"\x90\0", PACE_OF_ITS_OWN[:-3] + b"\x90\0")
     with pytest.raises(MalformedFile):
-        next(read_document(document.access, card_access_answers=garbled, rng=seeded(b"t")))
+        next(read_document(document.access, contact=garbled, rng=seeded(b"t")))
 
 
 def test_a_card_access_number_needs_pace() -> None:
     with pytest.raises(AccessNumberNeedsPace):
-        next(read_document(Can("123456"), card_access_answers=NO_ANSWERS, rng=seeded(b"t")))
+        next(read_document(Can("123456"), contact=NO_ANSWERS, rng=seeded(b"t")))
 
 
 def test_fingerprints_are_never_asked(document: ChipDocument) -> None:
     for number in (3, 4):
         with pytest.raises(Misuse):
-            next(read_document(document.access, card_access_answers=(), rng=seeded(b"t"), files=(1, number)))
+            next(read_document(document.access, contact=(), rng=seeded(b"t"), files=(1, number)))
     # no file beside those asked is selected: the chip would have shown them
     tempting = {0x0103: b"\x63\x01\x00", 0x0104: b"\x76\x01\x00"}
     raw = read(replace(document, files={**document.files, **tempting}))
@@ -166,7 +165,7 @@ def test_fingerprints_are_never_asked(document: ChipDocument) -> None:
 
 
 def test_no_travel_document() -> None:
-    protocol = read_document(MrzKey("1", "900517", "340228"), card_access_answers=NO_ANSWERS, rng=seeded(b"t"))
+    protocol = read_document(MrzKey("1", "900517", "340228"), contact=NO_ANSWERS, rng=seeded(b"t"))
     with pytest.raises(NoTravelDocument):
         run(protocol, lambda _: b"\x6a\x82")
 
@@ -177,9 +176,7 @@ def test_a_lost_tag_is_resumed_where_it_was(document: ChipDocument, extended: bo
     for _ in range(30):
         chip = SoftChip(document, seeded(b"silicon"))
         traffic = Traffic()
-        protocol = read_document(
-            document.access, card_access_answers=(), rng=seeded(b"t"), extended=extended, resume=read_so_far
-        )
+        protocol = read_document(document.access, contact=(), rng=seeded(b"t"), extended=extended, resume=read_so_far)
         try:
             raw = run(protocol, lost_after(chip, 3_000), traffic)
             break
@@ -197,7 +194,7 @@ def test_a_slow_chip_waits_once_a_command(document: ChipDocument) -> None:
     waits: list[float] = []
     chip = slow(SoftChip(document, seeded(b"silicon")), waits.append, seconds=0.015)
     traffic = Traffic()
-    run(read_document(document.access, card_access_answers=(), rng=seeded(b"t")), chip, traffic)
+    run(read_document(document.access, contact=(), rng=seeded(b"t")), chip, traffic)
     assert len(waits) == traffic.commands
 
 
@@ -213,7 +210,7 @@ def test_an_altered_answer_breaks_the_channel(document: ChipDocument) -> None:
         return bytes(answer)
 
     with pytest.raises(ChannelBroken):
-        run(read_document(document.access, card_access_answers=(), rng=seeded(b"t")), meddler)
+        run(read_document(document.access, contact=(), rng=seeded(b"t")), meddler)
 
 
 def test_a_chip_that_claims_a_file_without_end(document: ChipDocument) -> None:
@@ -251,19 +248,19 @@ def test_a_chip_that_answers_nonsense(data: st.DataObject) -> None:
         return data.draw(nonsense) if count > from_command else chip.transmit(apdu)
 
     with contextlib.suppress(EmrtdError):
-        run(read_document(document.access, card_access_answers=(), rng=seeded(b"t")), transmit)
+        run(read_document(document.access, contact=(), rng=seeded(b"t")), transmit)
     assert count < 5_000
 
 
 def test_progress_is_told_with_the_batches(document: ChipDocument) -> None:
     chip, batches = SoftChip(document, seeded(b"silicon")), []
-    protocol = read_document(document.access, card_access_answers=(), rng=seeded(b"t"), extended=False)
+    protocol = read_document(document.access, contact=(), rng=seeded(b"t"), extended=False)
     batch = next(protocol)
     with contextlib.suppress(StopIteration):
         while True:
             batches.append(batch)
             batch = protocol.send(_run(batch, chip))
-    assert [batch.note for batch in batches] == ["access", "access", "reading"]
+    assert [batch.note for batch in batches] == ["contact", "access", "reading", "reading"]
     ends = [batch.progress for batch in batches]
     assert ends == sorted(ends)
     assert ends[-1][1] == 1.0
@@ -285,6 +282,7 @@ def test_commands_reach_the_chip_in_short_form_when_asked(document: ChipDocument
         commands.append(parse_command(apdu))
         return chip.transmit(apdu)
 
-    run(read_document(document.access, card_access_answers=(), rng=seeded(b"t"), extended=False), listen)
-    assert not any(command.extended for command in commands)
+    run(read_document(document.access, contact=(), rng=seeded(b"t"), extended=False), listen)
+    asked = len(FIRST_CONTACT.commands)  # which finds out what the chip takes
+    assert not any(command.extended for command in commands[asked:])
     assert isinstance(commands[0], CommandApdu)

@@ -20,7 +20,8 @@ from emrtd.files import COM, read_binary, select_application, select_file, selec
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, SoftChip
 from emrtd.softchip.faults import lost_after
-from emrtd.terminal import Step, open_with_bac
+from emrtd.steps import Step
+from emrtd.terminal import open_with_bac
 
 GET_CHALLENGE = CommandApdu(0, 0x84, 0, 0, le=8)
 
@@ -56,7 +57,7 @@ def test_one_try_for_one_challenge(document: ChipDocument) -> None:
 
 def test_a_plain_command_ends_the_channel(document: ChipDocument) -> None:
     chip = chip_of(document)
-    terminal = run(open_with_bac(document.access, seeded(b"t"), extended=False), chip)
+    terminal = run(open_with_bac(document.access, b"", seeded(b"t"), extended=False), chip)
     batch = terminal.protect((Step(select_file(COM.file_id)),), "", (0, 1))
     assert status(chip, select_file(COM.file_id)) == 0x6982
     assert chip.transmit(batch.commands[0].apdu) == b"\x69\x82"
@@ -64,7 +65,7 @@ def test_a_plain_command_ends_the_channel(document: ChipDocument) -> None:
 
 def test_a_replayed_command_ends_the_channel(document: ChipDocument) -> None:
     chip = chip_of(document)
-    terminal = run(open_with_bac(document.access, seeded(b"t"), extended=False), chip)
+    terminal = run(open_with_bac(document.access, b"", seeded(b"t"), extended=False), chip)
     command = terminal.protect((Step(select_file(COM.file_id)),), "", (0, 1)).commands[0]
     assert chip.transmit(command.apdu)[-2:] == b"\x90\0"
     assert chip.transmit(command.apdu) == b"\x69\x88"
@@ -73,17 +74,17 @@ def test_a_replayed_command_ends_the_channel(document: ChipDocument) -> None:
 
 def test_leaving_the_field_forgets_all(document: ChipDocument) -> None:
     chip = chip_of(document)
-    run(open_with_bac(document.access, seeded(b"t"), extended=True), chip)
+    run(open_with_bac(document.access, b"", seeded(b"t"), extended=True), chip)
     chip.reset()
     assert status(chip, GET_CHALLENGE) == 0x6982
 
 
 def test_short_file_identifiers(document: ChipDocument) -> None:
     chip = chip_of(document)
-    terminal = run(open_with_bac(document.access, seeded(b"t"), extended=False), chip)
+    terminal = run(open_with_bac(document.access, b"", seeded(b"t"), extended=False), chip)
     steps = (Step(CommandApdu(0, 0xB0, 0x80 | 0x1E, 0, le=4)), Step(read_binary(4, 4)))
     batch = terminal.protect(steps, "", (0, 1))
-    opened = terminal.open(tuple(chip.transmit(command.apdu) for command in batch.commands))
+    opened = terminal.open(steps, tuple(chip.transmit(command.apdu) for command in batch.commands))
     assert b"".join(answer.data for answer in opened) == document.files[COM.file_id][:8]
 
 

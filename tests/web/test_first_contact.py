@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from emrtd.reading import FIRST_CONTACT
+from emrtd.contact import FIRST_CONTACT
 
 ROOT = Path(__file__).parents[2]
 OURS = [(one.apdu.hex().upper(), [f"{status:04X}" for status in one.allowed]) for one in FIRST_CONTACT.commands]

@@ -150,7 +150,7 @@ class Persona:
             code=code,
             details=document.details,
             active_authentication=self.chip.active_authentication,
-            pace=(self.chip.pace, self.chip.pace_curve) if self.chip.pace else None,
+            pace=(f"ECDH-GM-{self.chip.pace}/{self.chip.pace_curve}",) if self.chip.pace else (),
         )
 
 

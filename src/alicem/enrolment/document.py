@@ -11,7 +11,8 @@ from typing import Any
 from alicem.enrolment.link import Interrupted, Link, TooLate
 from alicem.jose import BadToken, b64, unb64
 from alicem.reasons import Refused
-from emrtd import active_authentication, errors, mrz
+from emrtd import errors, mrz
+from emrtd.authenticity import prove_chip
 from emrtd.exchange import Answers, Batch, Traffic
 from emrtd.keys import Access, Can, MrzKey
 from emrtd.passive import AuthenticDocument, RawDocument, passive_authentication
@@ -26,10 +27,10 @@ ANSWER_SECONDS = 30.0
 REASONS: tuple[tuple[type[errors.EmrtdError], str], ...] = (
     (errors.WrongAccessKey, "access_key_refused"),
     (errors.AccessNumberNeedsPace, "access_key_refused"),
-    (errors.PaceNotSupportedYet, "pace_not_supported"),
+    (errors.PaceNotSupported, "pace_not_supported"),
     (errors.SignerRevoked, "document_signer_revoked"),
     (errors.ChipIsCopy, "chip_is_copy"),
-    (errors.NoActiveAuthentication, "chip_cannot_prove"),
+    (errors.NoChipKey, "chip_cannot_prove"),
     (errors.NotGenuine, "document_not_authentic"),
     (errors.Malformed, "document_not_authentic"),
     (errors.GroupNotRead, "document_not_authentic"),
@@ -53,9 +54,10 @@ class Proven:
     document: AuthenticDocument
     kind: str
     chip_key: bytes
+    proofs: tuple[str, ...]
     traffic: Traffic
     passive_at: datetime
-    active_at: datetime
+    chip_at: datetime
 
     def facts(self) -> dict[str, Any]:
         """For the session: everything but the portrait."""
@@ -78,7 +80,8 @@ class Proven:
             "chip_key": b64(self.chip_key),
             "chip_protocol": document.protocol,
             "passive_at": self.passive_at.isoformat(),
-            "active_at": self.active_at.isoformat(),
+            "proofs": list(self.proofs),
+            "chip_at": self.chip_at.isoformat(),
             "round_trips": self.traffic.round_trips,
             "commands": self.traffic.commands,
             "bytes": self.traffic.bytes,
@@ -159,7 +162,7 @@ def _run(
 ) -> RawDocument:
     """One reading. Raises `TagLost`, which knows what was read, and every other error of the chip library."""
     _, found = link.wait_for("chip_found")
-    reading = read_document(access, card_access_answers=_answers(found), rng=rng, resume=lost.read)
+    reading = read_document(access, contact=_answers(found), rng=rng, resume=lost.read)
     try:
         batch = next(reading)
         while True:
@@ -213,14 +216,14 @@ def _prove(
     link.send("hint", hint="checking_document")
     document = passive_authentication(raw, trust, at=clock())
     passive_at = clock()
-    active_authentication.verify(document, raw)
+    proofs = prove_chip(document, raw)
     if kind_of(document.mrz) != lines.kind:
         raise Refused("document_type_not_accepted")
     if document.expiry_date < clock().astimezone(UTC).date():
         raise Refused("document_expired")
     if document.chip_key is None:
-        raise errors.NoActiveAuthentication("the document has no active authentication key")
-    return Proven(document, lines.kind, document.chip_key, traffic, passive_at, clock())
+        raise errors.NoChipKey("the State signed no key by which the chip could prove itself")
+    return Proven(document, lines.kind, document.chip_key, proofs, traffic, passive_at, clock())
 
 
 def _reason(error: errors.EmrtdError) -> str:

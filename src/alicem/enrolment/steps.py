@@ -29,6 +29,13 @@ from alicem.reasons import Refused
 CODE_TRIES, LETTERS = 5, 3
 CODE_LIFE = timedelta(minutes=10)
 
+CHIP_PROOFS = {
+    "AA": ("active_authentication", "ICAO 9303-11 §6.1"),
+    "CA": ("chip_authentication", "ICAO 9303-11 §6.2"),
+    "PACE": ("pace_chip_authentication_mapping", "ICAO 9303-11 §4.4.3.5"),
+}
+"""By how the chip library calls a proof that the chip is no copy, up to the first hyphen."""
+
 
 async def choose(journey: Journey) -> None:
     """Step 1: the device key has signed; its kind must be one this server accepts."""
@@ -115,7 +122,9 @@ async def document_and_chip(journey: Journey) -> None:
     facts = await journey.told("document")
     journey.facts = facts
     journey.prove("passive_authentication", "ICAO 9303-11 §5.1", datetime.fromisoformat(facts["passive_at"]))
-    journey.prove("active_authentication", "ICAO 9303-11 §6.1", datetime.fromisoformat(facts["active_at"]))
+    for proof in facts["proofs"]:
+        name, clause = CHIP_PROOFS[proof.partition("-")[0]]
+        journey.prove(name, clause, datetime.fromisoformat(facts["chip_at"]))
     journey.session.send("hint", hint="checking_registry")
     civil = await room.registry.check(query_of(facts))
     journey.registry_at = room.clock()

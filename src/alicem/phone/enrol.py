@@ -22,9 +22,9 @@ from alicem.phone.instruct import Device
 from alicem.phone.state import seal_vault
 from alicem.phone.trust import anchor_of, verified
 from alicem.reasons import Refused
+from emrtd.contact import FIRST_CONTACT
 from emrtd.errors import TagLost
 from emrtd.exchange import Batch, Command, Transmit, run_batch
-from emrtd.reading import FIRST_CONTACT
 
 SUBPROTOCOL = "alicem.enrolment.v1"
 FRAME_SECONDS = 0.1

@@ -10,7 +10,8 @@ from emrtd import tlv
 from emrtd.errors import MalformedFile, MalformedTlv
 from emrtd.files import GROUP_TAGS
 
-PACE = "0.4.0.127.0.7.2.2.4"
+PROTOCOLS = "0.4.0.127.0.7.2.2"  # bsi-de protocols smartcard
+PUBLIC_KEY, CHIP_AUTHENTICATION, PACE = f"{PROTOCOLS}.1", f"{PROTOCOLS}.3", f"{PROTOCOLS}.4"
 ACTIVE_AUTHENTICATION = "2.23.136.1.1.5"
 # BSI TR-03111: the plain ECDSA signature formats that ActiveAuthenticationInfo names (9303-11 9.2.5)
 PLAIN_ECDSA_HASHES = {
@@ -43,6 +44,16 @@ class SecurityInfos:
     def pace(self) -> tuple[SecurityInfo, ...]:
         """What the chip advertises of PACE, domain parameters included."""
         return tuple(info for info in self.infos if info.protocol.startswith(PACE + "."))
+
+    @property
+    def chip_authentication(self) -> tuple[SecurityInfo, ...]:
+        """ChipAuthenticationInfo: protocol, version, key identifier (9303-11 9.2.5)."""
+        return tuple(info for info in self.infos if info.protocol.startswith(CHIP_AUTHENTICATION + "."))
+
+    @property
+    def chip_keys(self) -> tuple[SecurityInfo, ...]:
+        """ChipAuthenticationPublicKeyInfo: kind, SubjectPublicKeyInfo, key identifier (9303-11 9.2.6)."""
+        return tuple(info for info in self.infos if info.protocol.startswith(PUBLIC_KEY + "."))
 
     @property
     def active_authentication_hash(self) -> str | None:
@@ -82,6 +93,12 @@ def _info(item: tlv.Tlv) -> SecurityInfo:
     if len(parts) not in (2, 3) or parts[0].tag != OBJECT_IDENTIFIER:
         raise MalformedTlv("a SecurityInfo of another shape")
     return SecurityInfo(_dotted(parts[0].raw), parts[1].raw, parts[2].raw if len(parts) == 3 else b"")
+
+
+def integer(der: bytes) -> int:
+    """A small INTEGER of a SecurityInfo (version, parameter or key identifier); -1 for anything else."""
+    small = len(der) in range(3, 7) and der[:2] == bytes((0x02, len(der) - 2))
+    return int.from_bytes(der[2:], "big") if small else -1
 
 
 def _dotted(der: bytes) -> str:

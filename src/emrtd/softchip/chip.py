@@ -1,4 +1,4 @@
-"""The chip: one command in, one answer out (ICAO 9303-10 3, 9303-11 4.3, 6.1, 9.8).
+"""The chip: one command in, one answer out (ICAO 9303-10 3, 9303-11 4.3, 4.4, 6, 9.8).
 
 A `SoftChip` is a `Transmit`: give it wherever a chip goes. It keeps state as silicon does (application
 selected, challenge given, channel open, current file) and loses it when `reset` is called, as when the
@@ -10,20 +10,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from emrtd import bac, tlv
-from emrtd.apdu import OK, SHORT_LE_MAX, CommandApdu, ResponseApdu, parse_command
+from emrtd.apdu import CHAINED, OK, SHORT_LE_MAX, CommandApdu, ResponseApdu, parse_command
 from emrtd.channel import SECURE, Session
-from emrtd.errors import ChannelBroken, MalformedApdu, MalformedTlv
-from emrtd.files import APPLICATION, CARD_ACCESS, MASTER_FILE
+from emrtd.errors import ChannelBroken, Malformed, MalformedApdu, MalformedTlv
+from emrtd.files import CARD_ACCESS
 from emrtd.rng import Rng
+from emrtd.softchip.agreement import Chosen, choose
 from emrtd.softchip.document import ChipDocument
+from emrtd.softchip.file_system import END_OF_FILE, NOT_ALLOWED, WRONG_DATA, WRONG_LENGTH, FileSystem
 from emrtd.softchip.pace import ChipPace
 from emrtd.softchip.pace import begin as begin_pace
 from emrtd.softchip.signing import answer_challenge
 
-WRONG_LENGTH, NOT_ALLOWED, NO_FILE, NO_CURRENT_FILE = 0x6700, 0x6982, 0x6A82, 0x6986
-WRONG_OFFSET, END_OF_FILE, NOT_SUPPORTED, WRONG_PARAMETERS = 0x6B00, 0x6282, 0x6D00, 0x6A86
-REFUSED, BROKEN_MESSAGE, NO_CONDITIONS = 0x6300, 0x6988, 0x6985
-SHORT_SECURE_MAX = 231  # with padding, cryptogram header, status and checksum: 256 bytes
+NOT_SUPPORTED, REFUSED, BROKEN_MESSAGE, NO_CONDITIONS = 0x6D00, 0x6300, 0x6988, 0x6985
+OUT_OF_ORDER, TRIES_LEFT, BLOCKED = 0x6F00, 0x63C0, 0x6983
+CHAIN_MAX = 1 << 12
 
 
 class SoftChip:
@@ -32,16 +33,20 @@ class SoftChip:
     def __init__(self, document: ChipDocument, rng: Rng) -> None:
         self._document = document
         self._rng = rng
+        self._wrong = 0
         self.reset()
 
     def reset(self) -> None:
         """The document leaves the field and comes back: all state is gone."""
-        self._application = False
-        self._file: bytes | None = None
+        self._files = FileSystem(self._document)
         self._challenge: bytes | None = None
         self._session: Session | None = None
         self._pace: ChipPace | None = None
+        self._chosen: Chosen | None = None
+        self._agreed: Session | None = None
+        self._shown = False
         self._pending = b""
+        self._chained = b""
 
     def __call__(self, apdu: bytes) -> bytes:
         return self.transmit(apdu)
@@ -54,12 +59,13 @@ class SoftChip:
             return _status(WRONG_LENGTH).encode()
         if command.extended and not self._document.profile.extended:
             return self._plain_error(WRONG_LENGTH)
+        largest = self._document.profile.largest_answer
         if command.ins == 0xC0:
-            return self._hand_out(command.le or SHORT_LE_MAX)
+            return self._hand_out(min(command.le or SHORT_LE_MAX, largest))
         answer = self._secure(apdu) if command.cla & SECURE == SECURE else self._plain(command)
-        if len(answer) - 2 > SHORT_LE_MAX and not command.extended:
+        if len(answer) - 2 > largest and not command.extended:
             self._pending = answer
-            return self._hand_out(SHORT_LE_MAX)
+            return self._hand_out(largest)
         return answer
 
     def _hand_out(self, count: int) -> bytes:
@@ -76,8 +82,6 @@ class SoftChip:
     def _plain(self, command: CommandApdu) -> bytes:
         """An unprotected command; inside a channel, it ends the channel (9303-11 9.8.3)."""
         self._session = None
-        if command.ins == 0x86:
-            return self._general_authenticate(command).encode()
         return self._answer(command).encode()
 
     def _plain_error(self, status: int) -> bytes:
@@ -95,10 +99,12 @@ class SoftChip:
         except (ChannelBroken, MalformedApdu):
             self._session = None
             return _status(BROKEN_MESSAGE).encode()
-        self._session = replace(session, counter=session.counter + 2)
+        self._session = session.after(2)
         response = self._answer(command)
         if response.status not in (OK, END_OF_FILE) and self._document.profile.errors != "protected":
             return self._error_in_channel(session, response.status)
+        if self._agreed:  # 9303-11 9.8.2: the answer itself still goes by the old keys
+            self._session, self._agreed, self._shown = self._agreed, None, True
         odd = bool(command.ins & 1)
         return session.channel.protect_response(response, session.counter + 2, odd=odd)
 
@@ -112,48 +118,44 @@ class SoftChip:
         return _status(status).encode()
 
     def _answer(self, command: CommandApdu) -> ResponseApdu:
-        match command.ins:
+        whole = self._collect(command)
+        if isinstance(whole, ResponseApdu):
+            return whole
+        opened = self._session is not None
+        match whole.ins:
             case 0xA4:
-                return self._select(command)
+                return self._files.select(whole, opened=opened)
             case 0x84:
-                return self._get_challenge(command)
+                return self._get_challenge(whole)
             case 0x82:
-                return self._external_authenticate(command)
+                return self._external_authenticate(whole)
             case 0xB0 | 0xB1:
-                return self._read(command)
+                return self._files.read(whole, opened=opened)
             case 0x88:
-                return self._internal_authenticate(command)
+                return self._internal_authenticate(whole)
             case 0x22:
-                return self._set_authentication_template(command)
+                return self._set_environment(whole)
+            case 0x86:
+                return self._general_authenticate(whole)
         return _status(NOT_SUPPORTED)
 
-    def _select(self, command: CommandApdu) -> ResponseApdu:
-        if command.p1 == 0x04:
-            return self._select_application(command.data)
-        if command.p1 == 0x00 and command.data in (b"", MASTER_FILE.to_bytes(2, "big")):
-            self._application = False
-            return _status(self._document.profile.answers_master_file)
-        if command.p1 == 0x02 and len(command.data) == 2:
-            return self._open_file(int.from_bytes(command.data, "big"))
-        return _status(WRONG_PARAMETERS)
+    def _collect(self, command: CommandApdu) -> CommandApdu | ResponseApdu:
+        """The whole of a chained command, or the answer to a part of it (ISO/IEC 7816-4 5.3.3).
 
-    def _select_application(self, name: bytes) -> ResponseApdu:
-        if name != APPLICATION:
-            return _status(NO_FILE)
-        self._application, self._file = True, None
-        return _status(OK)
-
-    def _open_file(self, file_id: int) -> ResponseApdu:
-        """EF.CardAccess is open to all outside the application; the rest needs the channel."""
-        if file_id != CARD_ACCESS.file_id and not (self._application and self._session):
-            return _status(NOT_ALLOWED)
-        if file_id not in self._document.files or (file_id == CARD_ACCESS.file_id and self._application):
-            return _status(NO_FILE)
-        self._file = self._document.files[file_id]
+        PACE chains whole messages with the same bit (9303-11 4.4.4.3): one whose objects are complete is a message.
+        """
+        data = self._chained + command.data
+        self._chained = b""
+        complete = command.ins == 0x86 and _complete(data)
+        if not command.cla & CHAINED or complete:
+            return replace(command, data=data, cla=command.cla & ~CHAINED)
+        if len(data) > CHAIN_MAX:
+            return _status(WRONG_LENGTH)
+        self._chained = data
         return _status(OK)
 
     def _get_challenge(self, command: CommandApdu) -> ResponseApdu:
-        if not self._application:
+        if not self._files.application:
             return _status(NOT_ALLOWED)
         if not self._document.profile.bac:
             return _status(NOT_SUPPORTED)
@@ -164,7 +166,7 @@ class SoftChip:
 
     def _external_authenticate(self, command: CommandApdu) -> ResponseApdu:
         challenge, self._challenge = self._challenge, None  # one try for one challenge
-        if challenge is None or not self._application:
+        if challenge is None or not self._files.application:
             return _status(NO_CONDITIONS)
         seed, material = self._document.access.seed, self._rng(bac.KEY_MATERIAL)
         try:
@@ -173,67 +175,75 @@ class SoftChip:
             return _status(REFUSED)
         return ResponseApdu(answer, OK)
 
-    def _set_authentication_template(self, command: CommandApdu) -> ResponseApdu:
-        """MSE:Set AT for mutual authentication: PACE begins (9303-11 4.4.4.1)."""
+    def _set_environment(self, command: CommandApdu) -> ResponseApdu:
+        """MSE: Set AT for mutual authentication begins PACE, Set KAT and Set AT for internal chip authentication."""
+        if command.p1 == 0x41 and self._session:
+            return self._choose_key(command)
         if CARD_ACCESS.file_id not in self._document.files or (command.p1, command.p2) != (0xC1, 0xA4):
             return _status(NOT_SUPPORTED)
+        if self._document.profile.tries and self._wrong >= self._document.profile.tries:
+            return _status(BLOCKED)
         begun = begin_pace(self._document, command, self._rng)
         self._pace = begun if isinstance(begun, ChipPace) else None
         return _status(OK if isinstance(begun, ChipPace) else begun)
 
+    def _choose_key(self, command: CommandApdu) -> ResponseApdu:
+        """The first command of chip authentication, for 3DES the only one (9303-11 6.2.4)."""
+        try:
+            self._chosen, public = choose(self._document.chip_keys, command)
+            if public:
+                self._agreed = self._chosen.session(public)
+        except (Malformed, ChannelBroken):
+            return _status(WRONG_DATA)
+        return _status(OK)
+
     def _general_authenticate(self, command: CommandApdu) -> ResponseApdu:
-        """One message of PACE; a refused one ends the run."""
+        if self._session is not None:
+            return self._agree(command)
         if self._pace is None:
             return _status(NO_CONDITIONS)
         run = self._pace
         response = run.answer(command)
         if response.status != OK or run.session is not None:
-            self._pace, self._session, self._application = None, run.session, False
-        return response
+            self._pace, self._session = None, run.session
+        return self._counted(response) if response.status == REFUSED else response
 
-    def _read(self, command: CommandApdu) -> ResponseApdu:
-        """READ BINARY: B0 by offset or by short file identifier, B1 with the offset in DO'54'."""
-        offset = (command.p1 << 8) | command.p2
-        if command.ins == 0xB0 and command.p1 & 0x80:
-            selected = self._open_file(0x0100 | (command.p1 & 0x1F))
-            if selected.status != OK:
-                return selected
-            offset = command.p2
-        elif command.ins == 0xB1:
-            try:
-                offset = int.from_bytes(tlv.expect(command.data, 0x54).value, "big")
-            except MalformedTlv:
-                return _status(0x6A80)
-        if self._file is None or command.le is None:
-            return _status(NO_CURRENT_FILE if self._file is None else WRONG_LENGTH)
-        return self._read_from(self._file, offset, command)
+    def _counted(self, refusal: ResponseApdu) -> ResponseApdu:
+        """A wrong password, told with the tries left where they are counted."""
+        self._wrong += 1
+        left = self._document.profile.tries - self._wrong
+        return _status(TRIES_LEFT | max(0, left)) if self._document.profile.tries else refusal
 
-    def _read_from(self, content: bytes, offset: int, command: CommandApdu) -> ResponseApdu:
-        profile, wanted = self._document.profile, command.le or 0
-        if offset >= len(content):
-            return _status(WRONG_OFFSET)
-        largest = profile.largest_read
-        if self._session is not None and not command.extended:
-            largest = min(largest, SHORT_SECURE_MAX)
-        if wanted > largest and profile.over == "refuse":
-            return _status(WRONG_LENGTH)
-        if wanted > largest and profile.over == "say_length":
-            return _status(0x6C00 | min(largest, 0xFF))
-        data = content[offset : offset + min(wanted, largest)]
-        at_end = offset + len(data) == len(content) and len(data) < wanted
-        wrapped = tlv.encode(0x53, data) if command.ins == 0xB1 else data
-        return ResponseApdu(wrapped, END_OF_FILE if at_end else OK)
+    def _agree(self, command: CommandApdu) -> ResponseApdu:
+        """The terminal's key, after MSE:Set AT (9303-11 6.2.4.2)."""
+        chosen, self._chosen = self._chosen, None
+        if chosen is None:
+            return _status(NO_CONDITIONS)
+        try:
+            self._agreed = chosen.session(tlv.expect(tlv.expect(command.data, 0x7C).value, 0x80).value)
+        except (Malformed, ChannelBroken):
+            return _status(WRONG_DATA)
+        return ResponseApdu(tlv.encode(0x7C), OK)
 
     def _internal_authenticate(self, command: CommandApdu) -> ResponseApdu:
-        if not self._document.private_key:
+        document = self._document
+        if not document.private_key:
             return _status(NOT_SUPPORTED)
         if self._session is None:
             return _status(NOT_ALLOWED)
+        if document.profile.chip_first and document.chip_keys and not self._shown:
+            return _status(OUT_OF_ORDER)
         if len(command.data) != bac.NONCE:
             return _status(WRONG_LENGTH)
-        document = self._document
         answer = answer_challenge(document.private_key, command.data, self._rng, digest=document.hash)
         return ResponseApdu(answer, OK)
+
+
+def _complete(data: bytes) -> bool:
+    try:
+        return tlv.read_header(data).total <= len(data)
+    except MalformedTlv:
+        return True  # what cannot be read is not waited for
 
 
 def _status(status: int) -> ResponseApdu:

@@ -9,12 +9,13 @@ from asn1crypto import core
 from emrtd import pace, tlv
 from emrtd.apdu import OK, CommandApdu, ResponseApdu
 from emrtd.channel import SecureChannel, Session
-from emrtd.ciphers import same
+from emrtd.ciphers import pad, same
 from emrtd.errors import ChannelBroken, Malformed
 from emrtd.files import CARD_ACCESS
+from emrtd.groups import random_scalar
 from emrtd.keys import PASSWORD, Access, password
 from emrtd.lds.security_infos import parse_security_infos
-from emrtd.pace import PaceInfo
+from emrtd.pace import CHIP_AUTHENTICATION, INTEGRATED, PaceInfo
 from emrtd.rng import Rng
 from emrtd.softchip.document import ChipDocument
 
@@ -23,15 +24,20 @@ WRONG_DATA, NO_REFERENCE, NO_CONDITIONS, REFUSED = 0x6A80, 0x6A88, 0x6985, 0x630
 
 @dataclass
 class ChipPace:
-    """One run of PACE: what the chip remembers from message to message."""
+    """One run of PACE: what the chip remembers from message to message.
+
+    ``static`` is the private key of chip authentication mapping, 0 without.
+    """
 
     info: PaceInfo
     access: Access
     rng: Rng
+    static: int = field(default=0, repr=False)
     nonce: bytes = field(default=b"", repr=False)
-    generator: pace.Affine | None = None
-    terminal: pace.Affine | None = None
-    own: pace.Affine | None = None
+    mapping: int = field(default=0, repr=False)
+    generator: bytes = b""
+    terminal: bytes = b""
+    own: bytes = b""
     channel: SecureChannel | None = None
     session: Session | None = None
 
@@ -47,7 +53,7 @@ class ChipPace:
     def _step(self, item: tlv.Tlv) -> ResponseApdu:
         if item.tag == pace.NONCE and not self.nonce:
             return self._give_nonce()
-        if item.tag == pace.MAPPING_IN and self.nonce and self.generator is None:
+        if item.tag == pace.MAPPING_IN and self.nonce and not self.generator:
             return self._map(item.value)
         if item.tag == pace.KEY_IN and self.generator and self.channel is None:
             return self._agree(self.generator, item.value)
@@ -56,34 +62,44 @@ class ChipPace:
         return ResponseApdu(b"", NO_CONDITIONS)
 
     def _give_nonce(self) -> ResponseApdu:
-        self.nonce = self.rng(pace.NONCE_SIZE)
+        self.nonce = self.rng(pace.nonce_size(self.info))
         key = self.info.suite.derive(password(self.access), PASSWORD)
-        return _answer(pace.NONCE, self.info.suite.encrypt_nonce(key, self.nonce))
+        return _answer((pace.NONCE, self.info.suite.encrypt_nonce(key, self.nonce)))
 
-    def _map(self, encoded: bytes) -> ResponseApdu:
-        curve = self.info.curve
-        other, secret = pace.decode(curve, encoded), pace.random_scalar(curve, self.rng)
-        self.generator = pace.mapped_generator(curve, self.nonce, secret, other)
-        return _answer(pace.MAPPING_OUT, pace.encode(curve, pace.multiple(curve, secret, (curve.x, curve.y))))
+    def _map(self, received: bytes) -> ResponseApdu:
+        group = self.info.group
+        if self.info.mapping == INTEGRATED:
+            self.generator = pace.generator(self.info, self.nonce, 0, b"", received)
+            return _answer((pace.MAPPING_OUT, b""))
+        self.mapping = random_scalar(group, self.rng)
+        self.generator = pace.generator(self.info, self.nonce, self.mapping, received, b"")
+        return _answer((pace.MAPPING_OUT, group.multiple(self.mapping, group.generator)))
 
-    def _agree(self, generator: pace.Affine, encoded: bytes) -> ResponseApdu:
-        curve = self.info.curve
-        self.terminal, private = pace.decode(curve, encoded), pace.random_scalar(curve, self.rng)
-        self.own = pace.multiple(curve, private, generator)
-        self.channel = pace.session_keys(self.info, pace.multiple(curve, private, self.terminal))
-        return _answer(pace.KEY_OUT, pace.encode(curve, self.own))
+    def _agree(self, generator: bytes, received: bytes) -> ResponseApdu:
+        group, private = self.info.group, random_scalar(self.info.group, self.rng)
+        self.terminal, self.own = received, group.multiple(private, generator)
+        self.channel = pace.session_keys(self.info.suite, group.secret(group.multiple(private, received)))
+        return _answer((pace.KEY_OUT, self.own))
 
     def _authenticate(self, channel: SecureChannel, received: bytes) -> ResponseApdu:
-        if self.own is None or self.terminal is None:
-            return ResponseApdu(b"", NO_CONDITIONS)
         if not same(received, pace.token(self.info, channel, self.own)):
             return ResponseApdu(b"", REFUSED)
         self.session = Session(channel, 0)
-        return _answer(pace.TOKEN_OUT, pace.token(self.info, channel, self.terminal))
+        objects = [(pace.TOKEN_OUT, pace.token(self.info, channel, self.terminal))]
+        if self.info.mapping == CHIP_AUTHENTICATION:
+            objects.append((pace.CHIP_AUTHENTICATION_DATA, self._chip_authentication_data(channel)))
+        return _answer(*objects)
+
+    def _chip_authentication_data(self, channel: SecureChannel) -> bytes:
+        """SK_IC^-1 * SK_Map,IC, as long as the order, encrypted (9303-11 4.4.3.5.1)."""
+        order = self.info.group.order
+        data = pow(self.static, -1, order) * self.mapping % order
+        padded = pad(data.to_bytes((order.bit_length() + 7) // 8, "big"), channel.suite.block)
+        return channel.suite.encrypt(channel.encryption, pace.ALL_ONES, padded)
 
 
-def _answer(tag: int, value: bytes) -> ResponseApdu:
-    return ResponseApdu(tlv.encode(0x7C, tlv.encode(tag, value)), OK)
+def _answer(*objects: tuple[int, bytes]) -> ResponseApdu:
+    return ResponseApdu(tlv.encode(0x7C, *(tlv.encode(tag, value) for tag, value in objects)), OK)
 
 
 def begin(document: ChipDocument, command: CommandApdu, rng: Rng) -> ChipPace | int:
@@ -93,11 +109,16 @@ def begin(document: ChipDocument, command: CommandApdu, rng: Rng) -> ChipPace | 
         infos = parse_security_infos(document.files.get(CARD_ACCESS.file_id, b""))
     except Malformed:
         return WRONG_DATA
-    info = pace.supported(infos)
-    if info is None or chosen.get(0x80) != core.ObjectIdentifier(info.protocol).contents:
+    advertised = [info for info in map(pace.read_info, infos.infos) if info is not None]
+    meant = [info for info in advertised if core.ObjectIdentifier(info.protocol).contents == chosen.get(0x80)]
+    if not meant:
         return WRONG_DATA
-    if chosen.get(0x84, bytes((info.parameter,))) != bytes((info.parameter,)):
+    if 0x84 in chosen:
+        meant = [info for info in meant if bytes((info.parameter,)) == chosen[0x84]]
+    access = {b"\x01": document.access, b"\x02": document.can}.get(chosen.get(0x83, b""))
+    if access is None or len(meant) != 1:  # 9303-11 4.4.4.1: the parameters are named where they are ambiguous
         return NO_REFERENCE
-    access: dict[bytes, Access | None] = {b"\x01": document.access, b"\x02": document.can}
-    password_of = access.get(chosen.get(0x83, b""))
-    return NO_REFERENCE if password_of is None else ChipPace(info, password_of, rng)
+    static = {key.key_id: key.private for key in document.chip_keys}.get(meant[0].parameter, 0)
+    if meant[0].mapping == CHIP_AUTHENTICATION and not static:
+        return NO_REFERENCE
+    return ChipPace(meant[0], access, rng, static)

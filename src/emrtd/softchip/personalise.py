@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from emrtd.dates import PartialDate
 from emrtd.errors import Misuse
-from emrtd.files import CARD_ACCESS, COM, SOD, group_file
+from emrtd.files import CARD_ACCESS, CARD_SECURITY, COM, SOD, group_file
 from emrtd.keys import Can, MrzKey
 from emrtd.lds.com import compose_com
 from emrtd.lds.dg1 import compose_dg1
@@ -26,11 +26,11 @@ from emrtd.lds.security_infos import (
 )
 from emrtd.mrz import Kind, Mrz
 from emrtd.names import transliterate
-from emrtd.pace import GENERIC_MAPPING, PARAMETERS, SUITES
 from emrtd.pki.specimen import DocumentSigner, make_key
 from emrtd.rng import Rng
 from emrtd.softchip.document import ChipDocument, ChipProfile
-from emrtd.softchip.signing import compose_sod
+from emrtd.softchip.protocols import make_protocols
+from emrtd.softchip.signing import compose_card_security, compose_sod
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Description:
     """One specimen document. Names as they are really written, with accents; ``given_names`` "" for a
     single name. ``sex`` is "F", "M" or "<". ``portrait`` is JPEG or JPEG 2000, ``portrait_size`` its width
     and height. ``active_authentication`` is "none", "rsa-2048" or a curve. ``details`` puts DG11 on the chip.
-    ``pace`` is a cipher and the number of a standardised curve (9303-11 9.5.1), as in ("AES-128", 13);
-    ``can`` the card access number printed on such a document, "" for none.
+    ``pace`` and ``chip_authentication`` name protocols as `emrtd.softchip.protocols` does; without
+    ``chip_authentication_told`` DG14 has the key alone. ``can`` is the card access number printed on such a document,
+    "" for none.
     """
 
     surname: str
@@ -61,7 +62,9 @@ class Description:
     birth_place: tuple[str, ...] = ()
     address: tuple[str, ...] = ()
     active_authentication: str = "secp256r1"
-    pace: tuple[str, int] | None = None
+    pace: tuple[str, ...] = ()
+    chip_authentication: tuple[str, ...] = ()
+    chip_authentication_told: bool = True
     can: str = ""
 
     @property
@@ -99,8 +102,10 @@ def personalise(
 ) -> ChipDocument:
     """The chip content, with security object signed at `at`. Raises MalformedMrz, MalformedFile, Misuse."""
     mrz = description.mrz
-    pace = _pace_infos(description.pace)
-    private_key, key_groups = _authentication(description.active_authentication, pace, rng, digest)
+    protocols = make_protocols(
+        description.pace, description.chip_authentication, rng, told=description.chip_authentication_told
+    )
+    private_key, key_groups = _authentication(description.active_authentication, protocols.infos, rng, digest)
     groups = {
         1: compose_dg1(mrz),
         2: _portrait(description),
@@ -109,8 +114,10 @@ def personalise(
     }
     files = {group_file(number).file_id: content for number, content in groups.items()}
     files[COM.file_id] = compose_com(tuple(sorted(groups)))
-    if pace:
-        files[CARD_ACCESS.file_id] = compose_security_infos(pace)
+    if protocols.shown:
+        files[CARD_ACCESS.file_id] = compose_security_infos(protocols.shown)
+    if protocols.security:
+        files[CARD_SECURITY.file_id] = compose_card_security(protocols.security, signer, at=at)
     files[SOD.file_id] = compose_sod(groups, signer, digest=digest, at=at)
     return ChipDocument(
         files=files,
@@ -119,6 +126,7 @@ def personalise(
         hash=digest,
         profile=profile or ChipProfile(),
         can=Can(description.can) if description.can else None,
+        chip_keys=protocols.secrets,
     )
 
 
@@ -139,21 +147,11 @@ def _details(description: Description) -> Dg11:
     )
 
 
-def _pace_infos(pace: tuple[str, int] | None) -> tuple[SecurityInfo, ...]:
-    """PACEInfo of generic mapping over elliptic curves, version 2 (9303-11 9.2.1)."""
-    if pace is None:
-        return ()
-    cipher, parameter = pace
-    for number, suite in SUITES.items():
-        if suite.name == cipher and parameter in PARAMETERS:
-            version, curve = core.Integer(2).dump(), core.Integer(parameter).dump()
-            return (SecurityInfo(f"{GENERIC_MAPPING}.{number}", version, curve),)
-    raise Misuse(f"no PACE with {cipher} and parameters {parameter}")
-
-
-def _authentication(kind: str, pace: tuple[SecurityInfo, ...], rng: Rng, digest: str) -> tuple[bytes, dict[int, bytes]]:
-    """A new active authentication key with DG15, and the DG14 that names its hash and repeats EF.CardAccess."""
-    infos, groups, private = pace, {}, b""
+def _authentication(
+    kind: str, protocols: tuple[SecurityInfo, ...], rng: Rng, digest: str
+) -> tuple[bytes, dict[int, bytes]]:
+    """A new active authentication key with DG15, and the DG14 that names its hash and the other protocols."""
+    infos, groups, private = protocols, {}, b""
     if kind != "none":
         key = make_key(kind, rng)
         der, plain = serialization.Encoding.DER, serialization.NoEncryption()
@@ -161,7 +159,7 @@ def _authentication(kind: str, pace: tuple[SecurityInfo, ...], rng: Rng, digest:
         public = key.public_key().public_bytes(der, serialization.PublicFormat.SubjectPublicKeyInfo)
         groups[15] = compose_dg15(public)
     if kind != "none" and not kind.startswith("rsa-"):
-        infos = (*pace, _authentication_info(digest))
+        infos = (*protocols, _authentication_info(digest))
     return private, groups | ({14: compose_dg14(infos)} if infos else {})
 
 

@@ -14,6 +14,8 @@ from emrtd import tlv
 from emrtd.active_authentication import ONE_BYTE_HASH, ONE_BYTE_TRAILER, TWO_BYTE_TRAILERS
 from emrtd.errors import Misuse
 from emrtd.files import SOD
+from emrtd.lds.card_security import SECURITY_OBJECT
+from emrtd.lds.security_infos import SecurityInfo, compose_security_infos
 from emrtd.lds.sod import LDS_SECURITY_OBJECT, LdsSecurityObject
 from emrtd.pki.signatures import HASHES, Scheme
 from emrtd.pki.specimen import DocumentSigner
@@ -27,8 +29,19 @@ def compose_sod(groups: Mapping[int, bytes], signer: DocumentSigner, *, digest: 
     ]
     algorithm = {"algorithm": digest}
     content = LdsSecurityObject({"version": 0, "hash_algorithm": algorithm, "hashes": hashes}).dump()
+    signed = compose_signed(LDS_SECURITY_OBJECT, content, signer, at=at)
+    return tlv.encode(SOD.tag, signed)
+
+
+def compose_card_security(infos: tuple[SecurityInfo, ...], signer: DocumentSigner, *, at: datetime) -> bytes:
+    """EF.CardSecurity with `infos` (ICAO 9303-10 3.11.4)."""
+    return compose_signed(SECURITY_OBJECT, compose_security_infos(infos), signer, at=at)
+
+
+def compose_signed(content_type: str, content: bytes, signer: DocumentSigner, *, at: datetime) -> bytes:
+    """A ContentInfo with SignedData over `content`, signed with SHA-256 at the moment `at` (RFC 5652 5)."""
     certificate = x509.Certificate.load(signer.certificate)
-    attributes = _attributes(content, at)
+    attributes = _attributes(content_type, content, at)
     info = {
         "version": "v1",
         "sid": cms.SignerIdentifier(
@@ -44,19 +57,20 @@ def compose_sod(groups: Mapping[int, bytes], signer: DocumentSigner, *, digest: 
         {
             "version": "v3",
             "digest_algorithms": [{"algorithm": "sha256"}],
-            "encap_content_info": {"content_type": LDS_SECURITY_OBJECT, "content": content},
+            "encap_content_info": {"content_type": content_type, "content": content},
             "certificates": [certificate],
             "signer_infos": [info],
         }
     )
-    return tlv.encode(SOD.tag, cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
+    der: bytes = cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump()
+    return der
 
 
-def _attributes(content: bytes, at: datetime) -> cms.CMSAttributes:
+def _attributes(content_type: str, content: bytes, at: datetime) -> cms.CMSAttributes:
     time = cms.Time({"utc_time": core.UTCTime(at)})
     return cms.CMSAttributes(
         [
-            {"type": "content_type", "values": [LDS_SECURITY_OBJECT]},
+            {"type": "content_type", "values": [content_type]},
             {"type": "signing_time", "values": [time]},
             {"type": "message_digest", "values": [hashlib.sha256(content).digest()]},
         ]

@@ -4,7 +4,7 @@
 
 import { ChipLost, PictureGone } from "./chip.js";
 import { chipCarriers } from "./enrol-start.js";
-import { batchOf, readCardAccess, run } from "./relay.js";
+import { batchOf, firstContact, run } from "./relay.js";
 import { byId, problem, say, show, shown, t } from "./ui.js";
 
 let chip = null;
@@ -31,7 +31,7 @@ async function read(enrolment) {
   progress(byId("chip-progress").value);
   try {
     chip = await chipCarriers()[0].open();
-    enrolment.line.sendSealed("chip_found", { answers: await readCardAccess(chip) });
+    enrolment.line.sendSealed("chip_found", { answers: await firstContact(chip) });
   } catch (error) {
     if (!(error instanceof ChipLost)) throw error;
     closeChip();

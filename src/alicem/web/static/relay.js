@@ -9,14 +9,21 @@ const MOST_COMMANDS = 512;
 const MOST_PARTS = 260; // a chip that promises more for ever must not hold the page
 const MORE_DATA = 0x61;
 
-const MASTER_FILE_ANSWERS = ["9000", "6A82", "6A86", "6A87", "6982", "6A81", "6D00", "6985", "6E00", "6700", "6B00"];
+const REFUSED = ["6A82", "6A86", "6A87", "6A81", "6A80", "6A88", "6982", "6985", "6986", "6900", "6999", "6D00", "6E00", "6F00", "6700", "6400", "6300"];
+const GO_ON = ["9000", "6282", "6B00", "6C08", "6A82", "6A86", "6A87", "6A81", "6A80", "6A88", "6982", "6985", "6986", "6900", "6999", "6D00", "6E00", "6F00", "6700", "6400", "6300"];
 
-/** The first contact of enrolment.md, step 4: the master file, EF.CardAccess, and its content in two reads. */
+/** The first contact of enrolment.md, step 4: EF.CardAccess, or else the challenge of a chip that has none. */
 const FIRST_CONTACT = [
-  { apdu: unhex("00A4000C023F00"), allowed: MASTER_FILE_ANSWERS },
-  { apdu: unhex("00A4020C02011C"), allowed: ["9000"] },
-  { apdu: unhex("00B0000070"), allowed: ["9000", "6282"] },
-  { apdu: unhex("00B0007070"), allowed: ["9000", "6282", "6B00"] },
+  { apdu: unhex("00A4000C023F00"), allowed: GO_ON },
+  { apdu: unhex("00A4020C000002011C"), allowed: GO_ON },
+  { apdu: unhex("00A4020C02011C"), allowed: GO_ON },
+  { apdu: unhex("00B0000070"), allowed: GO_ON },
+  { apdu: unhex("00B0007070"), allowed: REFUSED },
+  { apdu: unhex("00A4040C07A0000002471001"), allowed: GO_ON },
+  { apdu: unhex("00A4020C02011C"), allowed: GO_ON },
+  { apdu: unhex("00B0000070"), allowed: REFUSED },
+  { apdu: unhex("00840000000008"), allowed: GO_ON },
+  { apdu: unhex("0084000008"), allowed: ["9000"] },
 ];
 
 /**
@@ -49,7 +56,7 @@ async function whole(chip, apdu) {
 }
 
 /** @param {import("./chip.js").Chip} chip @returns {Promise<string[]>} What `chip_found` carries. */
-export const readCardAccess = (chip) => run(chip, FIRST_CONTACT);
+export const firstContact = (chip) => run(chip, FIRST_CONTACT);
 
 /** @param {any} message A `chip_batch`. @returns {{apdu: Uint8Array, allowed: string[]}[]} Throws on anything else. */
 export function batchOf(message) {
