@@ -55,7 +55,7 @@ def _part(text: str) -> int | None:
     if text in ("<<", "XX", "00"):
         return None
     if len(text) != 2 or not text.isascii() or not text.isdecimal():
-        raise Malformed(f"{text!r} is no part of a date")
+        raise Malformed("two characters that are no part of a date")
     return int(text)
 
 

@@ -9,10 +9,10 @@ from emrtd.errors import MalformedMrz
 # 9303-3 section 6 A, where the recommended letters are more than the letter without its mark.
 SPECIAL_LETTERS = {
     "Ä": "AE", "Æ": "AE", "Å": "AA", "Ö": "OE", "Ø": "OE", "Œ": "OE", "Ü": "UE", "ẞ": "SS", "Þ": "TH",
-    "Đ": "D", "Ð": "D", "Ħ": "H", "Ĳ": "IJ", "Ł": "L", "Ŋ": "N", "ĸ": "Q", "Ŧ": "T", "I\u0307": "I", "ı": "I",
+    "Đ": "D", "Ð": "D", "Ħ": "H", "Ĳ": "IJ", "Ł": "L", "Ŀ": "L", "Ŋ": "N", "ĸ": "Q", "Ŧ": "T", "I\u0307": "I", "ı": "I",
 }  # fmt: skip
-SEPARATORS = " -‐‑–—<"
-DROPPED = "'’ʼ`´.·,"  # 9303-3 4.6: apostrophes, points and commas are left out, not replaced
+SEPARATORS = " -‐‑–—,<"  # 9303-3 4.6: hyphens and commas divide the parts of a name
+DROPPED = "'’ʼ`´.·"  # and apostrophes and points are left out, not replaced
 LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 

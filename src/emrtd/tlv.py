@@ -35,9 +35,13 @@ class Tlv:
     raw: bytes
 
 
-def read_header(data: bytes, offset: int = 0) -> Header:
-    """Read tag and length at `offset`; the value need not be there. Raises MalformedTlv."""
-    tag, at = _read_tag(data, offset)
+def read_header(data: bytes, offset: int = 0, *, tag_size: int | None = None) -> Header:
+    """Read tag and length at `offset`; the value need not be there.
+
+    `tag_size` is for writers that break the rule of tags that go on: so many bytes, whatever they say.
+    Raises MalformedTlv.
+    """
+    tag, at = _read_tag(data, offset) if tag_size is None else _fixed_tag(data, offset, tag_size)
     if at >= len(data):
         raise MalformedTlv("no length after the tag")
     first = data[at]
@@ -67,9 +71,15 @@ def _read_tag(data: bytes, offset: int) -> tuple[int, int]:
     raise MalformedTlv("a tag over three bytes")
 
 
-def read(data: bytes, offset: int = 0) -> tuple[Tlv, int]:
+def _fixed_tag(data: bytes, offset: int, size: int) -> tuple[int, int]:
+    if offset + size > len(data):
+        raise MalformedTlv("the tag is cut")
+    return int.from_bytes(data[offset : offset + size], "big"), offset + size
+
+
+def read(data: bytes, offset: int = 0, *, tag_size: int | None = None) -> tuple[Tlv, int]:
     """Read the object at `offset`; returns it and the offset after it. Raises MalformedTlv."""
-    header = read_header(data, offset)
+    header = read_header(data, offset, tag_size=tag_size)
     start, end = offset + header.size, offset + header.total
     if end > len(data):
         raise MalformedTlv(f"object {header.tag:X} is cut: {end - len(data)} bytes missing")
@@ -99,6 +109,17 @@ def expect(data: bytes, tag: int, offset: int = 0) -> Tlv:
 def find(objects: Iterable[Tlv], tag: int) -> Tlv | None:
     """The first object with `tag`."""
     return next((item for item in objects if item.tag == tag), None)
+
+
+def descend(data: bytes, *path: int) -> Tlv:
+    """The first object with each tag of `path`, inside the one before. Raises MalformedTlv where one is missing."""
+    item = Tlv(0, data, data)
+    for tag in path:
+        found = find(parse(item.value), tag)
+        if found is None:
+            raise MalformedTlv(f"no object {tag:X}")
+        item = found
+    return item
 
 
 def encode_length(length: int) -> bytes:

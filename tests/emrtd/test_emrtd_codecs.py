@@ -103,6 +103,22 @@ def test_tlv_too_many_objects() -> None:
         tlv.parse(b"\x04\x00" * 5000)
 
 
+def test_tlv_inside_one_another() -> None:
+    whole = tlv.encode(0x75, tlv.encode(0x02, b"\1"), tlv.encode(0x7F61, tlv.encode(0x04, b"deep")))
+    assert tlv.descend(whole, 0x75, 0x7F61, 0x04).value == b"deep"
+    for path in ((0x75, 0x04), (0x61,), (0x75, 0x7F61, 0x04, 0x04)):
+        with pytest.raises(MalformedTlv):
+            tlv.descend(whole, *path)
+
+
+def test_tlv_with_a_tag_of_given_size() -> None:
+    item, end = tlv.read(bytes.fromhex("5F850361626300"), tag_size=2)
+    assert (item.tag, item.value, end) == (0x5F85, b"abc", 6)
+    for flaw in ("5F", "5F85", "5F8504616263"):
+        with pytest.raises(MalformedTlv):
+            tlv.read(bytes.fromhex(flaw), tag_size=2)
+
+
 @given(st.binary(max_size=100))
 def test_padding(data: bytes) -> None:
     assert len(pad(data)) % 8 == 0

@@ -18,8 +18,11 @@ from emrtd.keys import Can, MrzKey
 from emrtd.mrz import Mrz
 from emrtd.names import compose_names, parse_names, transliterate
 
-ZONES = tomllib.loads((Path(__file__).parent / "vectors" / "zones.toml").read_text("utf-8"))["zone"]
+VECTORS = Path(__file__).parent / "vectors"
+ZONES = tomllib.loads((VECTORS / "zones.toml").read_text("utf-8"))["zone"]
+NAMES = tomllib.loads((VECTORS / "icao_9303_names.toml").read_text("utf-8"))
 ERIKSSON = ZONES[0]["text"]
+BELGIAN = next(zone["text"] for zone in ZONES if zone["text"].startswith("IDBEL"))
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 names = st.lists(st.text(LETTERS, min_size=1, max_size=9), min_size=1, max_size=3).map(" ".join)
@@ -154,21 +157,55 @@ def test_transliteration_is_stable(name: str) -> None:
     assert transliterate(once) == once
 
 
-@pytest.mark.parametrize(
-    ("primary", "secondary", "field"),
-    [
-        ("ARKFREITH", "", "ARKFREITH".ljust(39, "<")),
-        ("NILAVADHANANANDA", "CHAYAPA DEJTHAMRONG KRASUANG", "NILAVADHANANANDA<<CHAYAPA<DEJTHAMRONG<K"),
-        ("BENNELONG WOOLOOMOOLOO WARRANDYTE WARNAMBOOL", "DINGO POTOROO", None),
-        ("PAPANDROPOULOUS", "JONATHON WARREN TRE VOR", None),
-    ],
-)
-def test_name_field(primary: str, secondary: str, field: str | None) -> None:
-    made = compose_names(primary, secondary, 39)
-    assert len(made) == 39
-    assert field is None or made == field
-    assert field is not None or made[-1] != "<"  # a full field ends in a letter: it may be truncated
-    assert bool(parse_names(made)[1]) == bool(secondary)
+@pytest.mark.parametrize("example", NAMES["name"], ids=lambda example: example["field"])
+def test_names_of_the_standard(example: dict[str, object]) -> None:
+    field, width = str(example["field"]), int(str(example["width"]))
+    primary, secondary = (transliterate(part) for part in example["written"])  # type: ignore[attr-defined]
+    made = compose_names(primary, secondary, width)
+    assert len(made) == len(field) == width
+    found = parse_names(field)
+    if example.get("truncated"):  # how to truncate is the State's choice; a letter at the end says that it was done
+        assert made[-1] != "<"
+        assert [bool(part) for part in parse_names(made)] == [bool(part) for part in found] == [True, bool(secondary)]
+    else:
+        assert made == field
+        assert found == (primary, secondary)
+
+
+@pytest.mark.parametrize("written", NAMES["letters"])
+def test_letters_of_the_standard(written: str) -> None:
+    for letter in NAMES["letters"][written]:
+        assert transliterate(letter) == written
+
+
+@pytest.mark.parametrize("example", NAMES["check"], ids=lambda example: example["text"])
+def test_check_digits_of_the_standard(example: dict[str, str]) -> None:
+    assert mrz.check_digit(example["text"]) == example["digit"]
+
+
+def test_check_digit_of_a_long_number_that_counts_the_filler() -> None:
+    """Belgian identity cards before 2013 (PRADO BEL-BO-03003: 000590240<6013)."""
+    zone = replace(mrz.parse(BELGIAN), number="000590240601")
+    lines = "".join(mrz.compose(zone)).replace("<6011<", "<6013<")
+    composite = mrz.check_digit(lines[5:30] + lines[30:37] + lines[38:45] + lines[48:59])
+    assert mrz.parse(lines[:59] + composite + lines[60:]) == zone
+
+
+def test_longest_number_is_followed_by_a_filler() -> None:
+    """9303-5 4.2.4: the last digit of a long number is at most in position 28 of the upper line."""
+    zone = replace(mrz.parse(BELGIAN), number="A" * 22)
+    assert mrz.compose(zone)[0].endswith("<")
+    with pytest.raises(MalformedMrz):
+        mrz.compose(replace(zone, number="A" * 23))
+
+
+def test_wrong_check_digits_are_named_where_they_may_be_forgiven() -> None:
+    zone, wrong = mrz.read(ERIKSSON[:53] + "1" + ERIKSSON[54:-1] + "9")
+    assert (zone.number, wrong) == ("L898902C3", ("number", "composite"))
+
+
+def test_nobody_is_shown() -> None:
+    assert "ERIKSSON" not in repr(mrz.parse(ERIKSSON))
 
 
 @given(names, names, st.sampled_from((30, 31, 39)))
