@@ -1,28 +1,20 @@
-"""The files of the logical data structure: round trips, what the world really writes, and flaws."""
+"""Every file of a chip: cut, followed by garbage, altered, arbitrary; and the specimen document of the BSI."""
 
 from __future__ import annotations
 
-import contextlib
 from datetime import UTC, datetime
 
 import pytest
-from emrtd_specimens import BSI_2008, DESCRIPTION, JP2, JPEG, make_document
+from emrtd_specimens import BSI_2008, make_document
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emrtd import tlv
-from emrtd.dates import PartialDate
-from emrtd.errors import (
-    EmrtdError,
-    Malformed,
-    MalformedFile,
-    NotSignedByTrustedAuthority,
-    SignatureWrong,
-)
-from emrtd.lds.com import Com, compose_com, parse_com
-from emrtd.lds.dg1 import compose_dg1, parse_dg1
-from emrtd.lds.dg2 import compose_dg2, parse_dg2
-from emrtd.lds.dg11 import Dg11, compose_dg11, parse_dg11
+from emrtd.errors import Malformed, NotSignedByTrustedAuthority, SignatureWrong
+from emrtd.lds.com import parse_com
+from emrtd.lds.dg1 import parse_dg1
+from emrtd.lds.dg2 import parse_dg2
+from emrtd.lds.dg11 import parse_dg11
 from emrtd.lds.dg15 import parse_dg15
 from emrtd.lds.security_infos import (
     SecurityInfo,
@@ -42,7 +34,6 @@ PARSERS = {
     0x011E: parse_com, 0x011D: parse_sod, 0x0101: parse_dg1, 0x0102: parse_dg2, 0x010B: parse_dg11,
     0x010E: parse_dg14, 0x010F: parse_dg15,
 }  # fmt: skip
-words = st.text("abcdefghéàçÉŒß'-", min_size=1, max_size=12)
 bsi = pytest.mark.skipif(not BSI_2008.is_dir(), reason=f"{BSI_2008} is not there")
 
 
@@ -66,7 +57,7 @@ def test_every_file_of_any_bytes(file_id: int, data: bytes) -> None:
     for content in (data, tlv.encode(tag[file_id], data)):
         try:
             PARSERS[file_id](content)
-        except EmrtdError:
+        except Malformed:
             continue
 
 
@@ -77,97 +68,10 @@ def test_every_file_with_bytes_changed(data: st.DataObject) -> None:
     content = bytearray(document.files[file_id])
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, min(len(content), 1500) - 1))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(EmrtdError):
+    try:
         PARSERS[file_id](bytes(content))
-
-
-def test_com() -> None:
-    assert parse_com(compose_com((1, 2, 15))) == Com("0107", "040000", (1, 2, 15))
-
-
-def test_com_with_unknown_tags() -> None:
-    listed = tlv.encode(0x60, tlv.encode(0x5C, bytes.fromhex("6199756F")))
-    assert parse_com(listed).groups == (1, 2, 15)
-
-
-def test_dg1() -> None:
-    assert parse_dg1(compose_dg1(DESCRIPTION.mrz)) == DESCRIPTION.mrz
-
-
-@given(
-    st.builds(
-        Dg11,
-        primary=words,
-        secondary=words,
-        other_names=st.lists(words, max_size=3).map(tuple),
-        personal_number=st.text("0123456789", max_size=14),
-        birth_date=st.sampled_from((None, PartialDate(1975, 3, 9), PartialDate(1975, None, None))),
-        birth_place=st.lists(words, max_size=3).map(tuple),
-        address=st.lists(words, max_size=3).map(tuple),
-    )
-)
-def test_dg11_round_trip(details: Dg11) -> None:
-    assert parse_dg11(compose_dg11(details)) == details
-
-
-def _dg11(tag: int, value: bytes) -> Dg11:
-    return parse_dg11(tlv.encode(0x6B, tlv.encode(0x5C, tag.to_bytes(2, "big")), tlv.encode(tag, value)))
-
-
-def test_dg11_birth_date_in_bcd() -> None:
-    assert _dg11(0x5F2B, bytes.fromhex("19750309")).birth_date == PartialDate(1975, 3, 9)
-
-
-def test_dg11_birth_date_that_does_not_exist() -> None:
-    found = _dg11(0x5F2B, b"19751341")
-    assert found.birth_date is None
-    assert found.warnings == ("dg11_birth_date_unreadable",)
-
-
-def test_dg11_other_names_without_their_template() -> None:
-    assert _dg11(0x5F0F, b"DURAND<<MARIE").other_names == ("DURAND MARIE",)
-
-
-def test_dg11_name_in_latin_1() -> None:
-    assert _dg11(0x5F0E, "LEFÈVRE<<ZOË".encode("latin-1")).secondary == "ZOË"
-
-
-@pytest.mark.parametrize(("image", "kind"), [(JPEG, "jpeg"), (JP2, "jp2"), (b"\xff\x4f\xff\x51raw", "j2k")])
-def test_dg2_round_trip(image: bytes, kind: str) -> None:
-    portrait = parse_dg2(compose_dg2(image, width=413, height=531, sex="F"))
-    assert (portrait.image, portrait.format) == (image, kind)
-
-
-def test_dg2_record_lengths_off_by_eight() -> None:
-    """Some writers count the record without a part of its header."""
-    content = bytearray(compose_dg2(JPEG, width=1, height=1))
-    place = content.index(b"FAC\x00010\x00") + 8
-    for shift in (-8, 8):
-        changed = bytearray(content)
-        length = int.from_bytes(content[place + 6 : place + 10], "big") + shift
-        changed[place + 6 : place + 10] = length.to_bytes(4, "big")
-        assert parse_dg2(bytes(changed)).image == JPEG
-
-
-@pytest.mark.parametrize("image", [b"", b"GIF89a", b"\x89PNG\r\n"])
-def test_dg2_of_another_image(image: bytes) -> None:
-    with pytest.raises(MalformedFile):
-        compose_dg2(image, width=1, height=1)
-    with pytest.raises(MalformedFile):
-        parse_dg2(compose_dg2(JPEG[:20], width=1, height=1).replace(JPEG[:20], image.ljust(20, b"x")))
-
-
-def test_dg2_of_absurd_size() -> None:
-    with pytest.raises(MalformedFile):
-        parse_dg2(compose_dg2(JPEG[:4] + bytes(2_000_000), width=1, height=1))
-
-
-def test_dg2_with_more_feature_points_than_bytes() -> None:
-    content = bytearray(compose_dg2(JPEG, width=1, height=1))
-    place = content.index(b"FAC\x00010\x00") + 14 + 4
-    content[place : place + 2] = b"\xff\xff"
-    with pytest.raises(MalformedFile):
-        parse_dg2(bytes(content))
+    except Malformed:
+        return
 
 
 def test_security_infos() -> None:
@@ -192,11 +96,14 @@ def bsi_file(name: str) -> bytes:
 
 @bsi
 def test_bsi_specimen_files() -> None:
-    assert parse_com(bsi_file("EF_COM")).groups == (1, 2, 3, 14)
+    com = parse_com(bsi_file("EF_COM"))
+    assert (com.groups, com.warnings) == ((1, 2, 3, 14), ())
     mrz = parse_dg1(bsi_file("Datagroup1"))
-    assert (mrz.issuer, mrz.primary, mrz.secondary) == ("D", "MUSTERMANN", "ERIKA")
-    portrait = parse_dg2(bsi_file("Datagroup2"))
-    assert portrait.format == "jp2"
+    assert (mrz.issuer, mrz.primary, mrz.secondary, mrz.warnings) == ("D", "MUSTERMANN", "ERIKA", ())
+    found = parse_dg2(bsi_file("Datagroup2"))
+    assert found.warnings == ()
+    portrait = found.portrait
+    assert (portrait.format, portrait.width, portrait.height) == ("jp2", 413, 531)
     assert len(portrait.image) == 14_999
     infos = parse_dg14(bsi_file("Datagroup14"))
     assert [info.protocol for info in infos.infos] == [

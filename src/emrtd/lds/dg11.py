@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from emrtd import tlv
-from emrtd.dates import PartialDate, full_date
-from emrtd.errors import Malformed, MalformedFile, MalformedTlv
-from emrtd.files import GROUP_TAGS
+from emrtd.dates import PartialDate
+from emrtd.lds.data_objects import Details, compose_details, eight_digits, fillers
+from emrtd.lds.pictures import Picture
 
-TAG_LIST, FULL_NAME, OTHER_NAMES, OTHER_NAME = 0x5C, 0x5F0E, 0xA0, 0x5F0F
-PERSONAL_NUMBER, FULL_BIRTH_DATE, BIRTH_PLACE, ADDRESS = 0x5F10, 0x5F2B, 0x5F11, 0x5F42
-OTHER_NAMES_MAX = 64
+FULL_NAME, OTHER_NAME, PERSONAL_NUMBER, BIRTH_DATE, BIRTH_PLACE = 0x5F0E, 0x5F0F, 0x5F10, 0x5F2B, 0x5F11
+ADDRESS, TELEPHONE, PROFESSION, TITLE, SUMMARY = 0x5F42, 0x5F12, 0x5F13, 0x5F14, 0x5F15
+PROOF_OF_CITIZENSHIP, OTHER_DOCUMENTS, CUSTODY = 0x5F16, 0x5F17, 0x5F18
+KNOWN = (
+    FULL_NAME, PERSONAL_NUMBER, BIRTH_DATE, BIRTH_PLACE, ADDRESS, TELEPHONE, PROFESSION, TITLE, SUMMARY,
+    PROOF_OF_CITIZENSHIP, OTHER_DOCUMENTS, CUSTODY,
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dg11:
-    """Names in national characters, the document's own spelling; "" and () where absent.
+    """Names in national characters, the document's own spelling; "", () and None where absent.
 
-    ``primary`` and ``secondary`` divide the full name as the machine-readable zone does; ``birth_place``
-    and ``address`` are lines of text. ``warnings`` says what was lenient.
+    ``primary`` and ``secondary`` divide the full name as the machine-readable zone does; all of it is in
+    ``primary`` where the document does not divide it. ``birth_place`` and ``address`` are lines of text,
+    ``other_documents`` numbers of other valid travel documents. ``warnings`` names what was forgiven.
     """
 
     primary: str = ""
@@ -29,88 +33,55 @@ class Dg11:
     birth_date: PartialDate | None = None
     birth_place: tuple[str, ...] = ()
     address: tuple[str, ...] = ()
+    telephone: str = ""
+    profession: str = ""
+    title: str = ""
+    summary: str = ""
+    proof_of_citizenship: Picture | None = None
+    other_documents: tuple[str, ...] = ()
+    custody: str = ""
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 def parse_dg11(content: bytes) -> Dg11:
-    """Read DG11. Unknown objects are left out. Raises MalformedFile."""
-    try:
-        objects = tlv.parse(tlv.expect(content, GROUP_TAGS[11]).value)
-        others = _other_names(objects)
-    except MalformedTlv as error:
-        raise MalformedFile("DG11", str(error)) from error
-    found = {item.tag: item.value for item in objects}
-    primary, _, secondary = _text(found.get(FULL_NAME, b"")).partition("<<")
-    birth_date, warnings = _birth_date(found.get(FULL_BIRTH_DATE, b""))
+    """Read DG11. Raises MalformedFile."""
+    details = Details(content, 11, KNOWN, OTHER_NAME)
+    primary, secondary = details.name(FULL_NAME)
     return Dg11(
-        primary=_words(primary),
-        secondary=_words(secondary),
-        other_names=others,
-        personal_number=_text(found.get(PERSONAL_NUMBER, b"")).strip("< "),
-        birth_date=birth_date,
-        birth_place=_lines(found.get(BIRTH_PLACE, b"")),
-        address=_lines(found.get(ADDRESS, b"")),
-        warnings=warnings,
+        primary=primary,
+        secondary=secondary,
+        other_names=details.names(),
+        personal_number=details.text(PERSONAL_NUMBER).strip("< "),
+        birth_date=details.date(BIRTH_DATE, "birth_date"),
+        birth_place=details.lines(BIRTH_PLACE),
+        address=details.lines(ADDRESS),
+        telephone=details.words(TELEPHONE),
+        profession=details.words(PROFESSION),
+        title=details.words(TITLE),
+        summary=details.words(SUMMARY),
+        proof_of_citizenship=details.picture(PROOF_OF_CITIZENSHIP, "proof_of_citizenship"),
+        other_documents=details.lines(OTHER_DOCUMENTS),
+        custody=details.words(CUSTODY),
+        warnings=tuple(details.warnings),
     )
 
 
-def _text(value: bytes) -> str:
-    """UTF-8 as the standard says; Latin-1 as some States still write."""
-    try:
-        return value.decode("utf-8").strip("\0")
-    except UnicodeDecodeError:
-        return value.decode("latin-1").strip("\0")
-
-
-def _words(part: str) -> str:
-    return " ".join(part.replace("<", " ").split())
-
-
-def _lines(value: bytes) -> tuple[str, ...]:
-    return tuple(line.strip() for line in _text(value).split("<") if line.strip())
-
-
-def _other_names(objects: tuple[tlv.Tlv, ...]) -> tuple[str, ...]:
-    """Names under A0 or, as some write, directly in the file; fillers become spaces."""
-    inside = tlv.find(objects, OTHER_NAMES)
-    candidates = (tlv.parse(inside.value) if inside else ()) + objects
-    found = [_words(_text(item.value)) for item in candidates if item.tag == OTHER_NAME]
-    return tuple(name for name in found[:OTHER_NAMES_MAX] if name)
-
-
-def _birth_date(value: bytes) -> tuple[PartialDate | None, tuple[str, ...]]:
-    """Eight characters, or four bytes of BCD (Malaysia, Spain, Bosnia)."""
-    if not value:
-        return None, ()
-    text = value.hex() if len(value) == 4 else _text(value)
-    try:
-        return full_date(text), ()
-    except Malformed:
-        return None, ("dg11_birth_date_unreadable",)
-
-
 def compose_dg11(details: Dg11) -> bytes:
-    """DG11 with the objects that have a value."""
-    parts: list[tuple[int, bytes]] = []
-    if details.primary:
-        name = details.primary + (f"<<{details.secondary}" if details.secondary else "")
-        parts.append((FULL_NAME, tlv.encode(FULL_NAME, name.replace(" ", "<").encode())))
-    if details.other_names:
-        names = b"".join(tlv.encode(OTHER_NAME, name.replace(" ", "<").encode()) for name in details.other_names)
-        count = tlv.encode(0x02, bytes((len(details.other_names),)))
-        parts.append((OTHER_NAME, tlv.encode(OTHER_NAMES, count, names)))
-    if details.personal_number:
-        parts.append((PERSONAL_NUMBER, tlv.encode(PERSONAL_NUMBER, details.personal_number.encode())))
-    if details.birth_date:
-        parts.append((FULL_BIRTH_DATE, tlv.encode(FULL_BIRTH_DATE, _eight_digits(details.birth_date))))
-    if details.birth_place:
-        parts.append((BIRTH_PLACE, tlv.encode(BIRTH_PLACE, "<".join(details.birth_place).encode())))
-    if details.address:
-        parts.append((ADDRESS, tlv.encode(ADDRESS, "<".join(details.address).encode())))
-    tags = b"".join(tag.to_bytes(2, "big") for tag, _ in parts)
-    return tlv.encode(GROUP_TAGS[11], tlv.encode(TAG_LIST, tags), *(encoded for _, encoded in parts))
-
-
-def _eight_digits(date: PartialDate) -> bytes:
-    """YYYYMMDD, zeros for what is not known."""
-    return f"{date.year or 0:04d}{date.month or 0:02d}{date.day or 0:02d}".encode("ascii")
+    """DG11 with the elements that have a value."""
+    name = details.primary + (f"<<{details.secondary}" if details.secondary else "")
+    proof = details.proof_of_citizenship
+    elements = (
+        (FULL_NAME, fillers(name)),
+        (PERSONAL_NUMBER, details.personal_number.encode()),
+        (BIRTH_DATE, eight_digits(details.birth_date)),
+        (BIRTH_PLACE, "<".join(details.birth_place).encode()),
+        (ADDRESS, "<".join(details.address).encode()),
+        (TELEPHONE, details.telephone.encode()),
+        (PROFESSION, fillers(details.profession)),
+        (TITLE, fillers(details.title)),
+        (SUMMARY, fillers(details.summary)),
+        (PROOF_OF_CITIZENSHIP, proof.image if proof else b""),
+        (OTHER_DOCUMENTS, "<".join(details.other_documents).encode()),
+        (CUSTODY, fillers(details.custody)),
+    )
+    return compose_details(11, elements, OTHER_NAME, details.other_names)

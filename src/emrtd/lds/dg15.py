@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from emrtd import tlv
 from emrtd.errors import MalformedFile, MalformedTlv
-from emrtd.files import GROUP_TAGS
+from emrtd.lds.data_objects import compose_group, open_group
 from emrtd.pki.keys import PublicKey, load_public_key
 
 
@@ -17,6 +17,7 @@ class ActiveAuthenticationKey:
 
     spki: bytes = field(repr=False)
     key: PublicKey
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def fingerprint(self) -> bytes:
@@ -26,12 +27,15 @@ class ActiveAuthenticationKey:
 
 def parse_dg15(content: bytes) -> ActiveAuthenticationKey:
     """Read DG15. Raises MalformedFile, MalformedCertificate, UnsupportedAlgorithm."""
+    value, warnings = open_group(content, 15)
     try:
-        spki = tlv.expect(tlv.expect(content, GROUP_TAGS[15]).value, 0x30).raw
+        spki = tlv.expect(value, 0x30).raw
     except MalformedTlv as error:
         raise MalformedFile("DG15", str(error)) from error
-    return ActiveAuthenticationKey(spki, load_public_key(spki))
+    if len(spki) < len(value):
+        warnings = (*warnings, "dg15_trailing_bytes_inside")
+    return ActiveAuthenticationKey(spki, load_public_key(spki), warnings)
 
 
 def compose_dg15(spki: bytes) -> bytes:
-    return tlv.encode(GROUP_TAGS[15], spki)
+    return compose_group(15, spki)
