@@ -29,7 +29,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "phone": {"jose", "reasons", "credential", "enrolment"},
     "app": {*GROUND, "store", "keys", "journal", "web", "credential", "accounts", "enrolment", "provider", "face"},
     "demo": {*GROUND, "keys", "web", "face", "phone", "registry", "store"},
-    "cli": {*GROUND, "app", "store", "keys", "journal", "face", "registry", "broker", "phone", "demo", "provider"},
+    "cli": {
+        *GROUND,
+        "app",
+        "store",
+        "keys",
+        "journal",
+        "face",
+        "enrolment",
+        "registry",
+        "broker",
+        "phone",
+        "demo",
+        "provider",
+    },
     "__main__": {"cli"},
 }
 PHONE_SHARES = {"alicem.credential.sdjwt", "alicem.credential", "alicem.enrolment.seal"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from alicem.cli import demo, face, keys, operate, phone, services
+from alicem.cli import demo, face, keys, operate, phone, services, trust
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Alicem: prove online who you are.")
 app.command("demo")(demo.demo)
@@ -14,6 +14,7 @@ app.command("status")(operate.status)
 app.add_typer(phone.app, name="phone")
 app.add_typer(face.app, name="face")
 app.add_typer(keys.app, name="keys")
+app.add_typer(trust.app, name="trust")
 app.add_typer(operate.journal_app, name="journal")
 app.add_typer(operate.db_app, name="db")
 app.add_typer(services.registry_app, name="registry")

@@ -225,7 +225,9 @@ class TrustStore:
                 raise SignerNotAllowed("an authority signed a revocation list of another country")
             if entry.voucher == "nobody":
                 self.authority_of(authority)
-            return Revocations(found.der, found.country)
+            held = Revocations(found.der, found.country)
+            held.__dict__["list"] = found
+            return held
         raise NotSignedByTrustedAuthority(f"no trusted authority signed the list of {found.issuer}")
 
     def _check_revocation(self, signer: Certificate, path: tuple[Entry, ...], at: datetime) -> tuple[str, ...]:
