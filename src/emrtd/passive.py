@@ -42,6 +42,8 @@ from emrtd.pki.cms import readable
 from emrtd.pki.trust import TrustStore
 
 T = TypeVar("T")
+OTHER_SIGNERS = "2.23.136.1.1."
+"""Where extended key usages of 9303-12 7.1.1.3, 7.1.2 and 7.1.3 begin; a document signer has none of them."""
 
 
 @dataclass(frozen=True)
@@ -198,17 +200,17 @@ def _card_security(raw: RawDocument, signer: Signer, trust: TrustStore, at: date
 
 
 def _document_signer(sod: Sod, trust: TrustStore) -> Certificate:
-    """The certificate whose key verifies the security object: the one named first, else any embedded.
+    """The certificate whose key verifies the security object: the one named, embedded or known, else any embedded.
 
     A signer that no trusted authority issued is told before a wrong signature, which it may well have made
     correctly.
     """
     try:
-        return sod.signed.signed_by()[1]
+        return sod.signed.signed_by(trust.signers_named(sod.signer))[1]
     except MalformedSignedData:
         raise NotSignedByTrustedAuthority("the security object carries no usable document signer") from None
     except SignatureWrong:
-        for certificate in readable(sod.certificates):
+        for certificate in readable(sod.certificates)[:1]:
             trust.authority_of(certificate)
         raise
 
@@ -219,6 +221,10 @@ def _check_signer(certificate: Certificate, signing_time: datetime | None, at: d
         raise SignerNotAllowed("an authority's certificate signed the document")
     if certificate.key_usage is not None and DIGITAL_SIGNATURE not in certificate.key_usage:
         raise SignerNotAllowed("the signer's key may not sign documents")
+    if certificate.unknown_critical:
+        raise SignerNotAllowed("a critical extension of the signer is not known")
+    if any(use.startswith(OTHER_SIGNERS) for use in certificate.extended_key_usage):
+        raise SignerNotAllowed("the signer is one of lists, visas or bar codes")
     if signing_time is not None and not certificate.may_sign_at(signing_time):
         raise SignerExpired("the signer was not valid when it signed")
     if not certificate.valid_at(at):
