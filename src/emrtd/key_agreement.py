@@ -12,7 +12,7 @@ from emrtd.groups import CURVE_PARAMETERS, CurveGroup, FieldGroup, Group, field_
 from emrtd.lds.security_infos import integer
 from emrtd.pki.keys import EcKey, load_public_key
 
-STANDARDISED = "0.4.0.127.0.7.1.1.2"  # standardizedDomainParameters (9303-11 9.5.1)
+STANDARDISED = "0.4.0.127.0.7.1.2"  # standardizedDomainParameters (9303-11 9.5.1)
 EC_PUBLIC_KEY, PRIME_FIELD = "1.2.840.10045.2.1", "1.2.840.10045.1.1"
 SEQUENCE, OCTET_STRING, BIT_STRING = 0x30, 0x04, 0x03
 PKCS3, X942 = "1.2.840.113549.1.3.1", "1.2.840.10046.2.1"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from emrtd import active_authentication, pace
 from emrtd.apdu import CommandApdu, parse_command, parse_response
 from emrtd.channel import SecureChannel
+from emrtd.contact import first_contact
 from emrtd.errors import AccessDowngraded, ChannelBroken, TagLost, WrongAccessKey
 from emrtd.exchange import Traffic, run
 from emrtd.files import CARD_ACCESS
@@ -22,7 +23,6 @@ from emrtd.keys import PASSWORD, Can, MrzKey, password
 from emrtd.lds.security_infos import parse_security_infos
 from emrtd.passive import RawDocument, passive_authentication
 from emrtd.pki.curves import by_name
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, SoftChip

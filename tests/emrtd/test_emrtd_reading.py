@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from emrtd import tlv
 from emrtd.apdu import CommandApdu, parse_command
 from emrtd.channel import SECURE
+from emrtd.contact import FIRST_CONTACT, first_contact, read_contact
 from emrtd.errors import (
     AccessNumberNeedsPace,
     ChannelBroken,
@@ -28,7 +29,6 @@ from emrtd.errors import (
 from emrtd.exchange import Batch, Traffic, run
 from emrtd.files import CARD_ACCESS, COM, SOD, group_file
 from emrtd.keys import Can, MrzKey
-from emrtd.contact import FIRST_CONTACT, first_contact, read_contact
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, SoftChip
