@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from emrtd.errors import EmrtdError, LinkEnded, MalformedMessage, TagLost
 from emrtd.exchange import Batch, Command, Traffic, Transmit, run_async
 from emrtd.passive import RawDocument
-from emrtd.reading import FIRST_CONTACT, read_document
+from emrtd.contact import FIRST_CONTACT
+from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip
 from emrtd.softchip.faults import lost_after
@@ -46,7 +47,7 @@ def test_the_whole_reading_in_the_round_trips_of_its_batches(document: ChipDocum
 
     async def work(chip: FarChip) -> RawDocument:
         found = await chip.found()
-        reading = read_document(document.access, card_access_answers=found, rng=seeded(b"t"))
+        reading = read_document(document.access, contact=found, rng=seeded(b"t"))
         return await run_async(reading, chip.exchange, traffic)
 
     raw = asyncio.run(over_tcp(lambda: SoftChip(document, seeded(b"s")), work))
@@ -60,7 +61,7 @@ def test_a_lost_tag_is_laid_again_and_the_reading_goes_on(document: ChipDocument
         lost = TagLost()
         for losses in range(30):
             found = await chip.found()
-            reading = read_document(document.access, card_access_answers=found, rng=seeded(b"t"), resume=lost.read)
+            reading = read_document(document.access, contact=found, rng=seeded(b"t"), resume=lost.read)
             try:
                 return await run_async(reading, chip.exchange), losses
             except TagLost as again:

@@ -16,7 +16,8 @@ from emrtd.errors import MalformedMessage, TagLost, TranscriptMismatch, WrongAcc
 from emrtd.exchange import Transmit, run
 from emrtd.keys import Access, Can
 from emrtd.passive import RawDocument, passive_authentication
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip
 from emrtd.softchip.faults import lost_after
@@ -32,7 +33,7 @@ def ticking() -> float:
 
 def read(transmit: Transmit, access: Access) -> RawDocument:
     found = run(first_contact(), transmit)
-    return run(read_document(access, card_access_answers=found, rng=seeded(SEED)), transmit)
+    return run(read_document(access, contact=found, rng=seeded(SEED)), transmit)
 
 
 def recorded(document: ChipDocument) -> tuple[SpecimenTranscript, RawDocument]:
@@ -82,7 +83,7 @@ def test_another_question_has_no_answer() -> None:
     assert found
     replay = Replay(transcript)
     with pytest.raises(TranscriptMismatch) as mismatch:
-        other = read_document(document.access, card_access_answers=(), rng=seeded(b"another seed"))
+        other = read_document(document.access, contact=(), rng=seeded(b"another seed"))
         run(first_contact(), replay)
         run(other, replay)
     assert mismatch.value.index >= 3

@@ -12,7 +12,8 @@ import pytest
 
 from emrtd.errors import DeviceFailure, TagLost
 from emrtd.exchange import run
-from emrtd.reading import first_contact, read_document
+from emrtd.contact import first_contact
+from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip
 from emrtd.softchip.faults import lost_after
@@ -62,7 +63,7 @@ def reader() -> Iterator[vpcd.VirtualReader]:
 
 def read(document: ChipDocument, reader: Callable[[bytes], bytes]) -> dict[int, bytes]:
     found = run(first_contact(), reader)
-    raw = run(read_document(document.access, card_access_answers=found, rng=seeded(b"t")), reader)
+    raw = run(read_document(document.access, contact=found, rng=seeded(b"t")), reader)
     return dict(raw.groups)
 
 
@@ -109,7 +110,7 @@ def test_laid_again_the_reading_goes_on(document: ChipDocument) -> None:
             thread.start()
             reader.connect()
             try:
-                reading = read_document(document.access, card_access_answers=(), rng=seeded(b"t"), resume=so_far)
+                reading = read_document(document.access, contact=(), rng=seeded(b"t"), resume=so_far)
                 raw = run(reading, reader)
                 break
             except TagLost as lost:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from alicem.cli import demo, face, keys, operate, phone, services, trust
+from alicem.cli import chip, demo, face, keys, operate, phone, services, trust
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Alicem: prove online who you are.")
 app.command("demo")(demo.demo)
 app.command("serve")(operate.serve)
 app.command("check")(operate.check)
 app.command("status")(operate.status)
+app.add_typer(chip.app, name="chip")
 app.add_typer(phone.app, name="phone")
 app.add_typer(face.app, name="face")
 app.add_typer(keys.app, name="keys")

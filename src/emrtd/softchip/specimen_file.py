@@ -79,7 +79,7 @@ class Chip:
     pace: tuple[str, ...] = ()
     chip_authentication: tuple[str, ...] = ()
     chip_authentication_told: bool = True
-    profile: ChipProfile = ChipProfile()
+    profile: ChipProfile = field(default=ChipProfile())
 
 
 @dataclass(frozen=True)

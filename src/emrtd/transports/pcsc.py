@@ -85,11 +85,11 @@ class Card:
             raise TagLost
         pci = scard.SCARD_PCI_T1 if self._protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
         code, answer = scard.SCardTransmit(self._card, pci, list(apdu))
-        if code == scard.SCARD_S_SUCCESS:
-            return bytes(byte & 0xFF for byte in answer)
-        if self._is_absence(code) or code in (scard.SCARD_E_NOT_TRANSACTED, scard.SCARD_F_COMM_ERROR):
+        if code != scard.SCARD_S_SUCCESS:
+            raise TagLost if self._is_loss(code) else _failure(scard, code)
+        if len(answer) < 2:  # drivers were met that say nothing, with success, for a document that is gone
             raise TagLost
-        raise _failure(scard, code)
+        return bytes(byte & 0xFF for byte in answer)
 
     @property
     def extended(self) -> bool:
@@ -155,6 +155,9 @@ class Card:
             scard.SCARD_W_UNRESPONSIVE_CARD,
             scard.SCARD_E_NO_SMARTCARD,
         )
+
+    def _is_loss(self, code: int) -> bool:
+        return self._is_absence(code) or code in (self._scard.SCARD_E_NOT_TRANSACTED, self._scard.SCARD_F_COMM_ERROR)
 
 
 def _scard() -> ModuleType:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from emrtd.apdu import RESPONSE_MAX
+from emrtd.contact import FIRST_CONTACT
 from emrtd.errors import LinkEnded, MalformedMessage, Misuse, TagLost
 from emrtd.exchange import BATCH_COMMANDS_MAX, Answers, Batch, Command, Transmit, run_batch
-from emrtd.reading import FIRST_CONTACT
 
 MESSAGE_MAX = 1 << 21
 NOTE_MAX = 64

@@ -62,6 +62,8 @@ def serve(chip: Chip, line: socket.socket, *, atr: bytes = ATR) -> int:
 class VirtualReader:
     """A reader that waits at an address for a card process; a `Transmit` once `connect` has found one."""
 
+    extended = True
+
     def __init__(
         self, host: str = HOST, port: int = PORT, *, wait_seconds: float = 60, answer_seconds: float = 20
     ) -> None:
