@@ -98,8 +98,7 @@ def load_certificate(der: bytes) -> Certificate:
 def _load(der: bytes, *, in_der: bool) -> Certificate:
     whole = x509.Certificate.load(der)
     body = whole["tbs_certificate"]
-    found = {item["extn_id"].dotted: bytes(item["extn_value"].contents) for item in body["extensions"]}
-    critical = {item["extn_id"].dotted for item in body["extensions"] if item["critical"].native}
+    found, critical = extensions.read(bytes(body["extensions"].contents or b""))
     key, scheme = load_public_key(body["subject_public_key_info"].dump()), scheme_of(whole["signature_algorithm"])
     return Certificate(
         der=der,

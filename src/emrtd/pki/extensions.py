@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from asn1crypto import core, x509
 
+from emrtd import tlv
+
 SUBJECT_KEY, KEY_USAGE, PRIVATE_KEY_USAGE, SUBJECT_NAMES, ISSUER_NAMES, BASIC_CONSTRAINTS = (
     f"2.5.29.{part}" for part in (14, 15, 16, 17, 18, 19)
 )
@@ -25,6 +27,21 @@ KNOWN = frozenset(
 LOCALITY, STATE_OR_PROVINCE = "2.5.4.7", "2.5.4.8"
 
 Extensions = Mapping[str, bytes]
+
+
+def read(content: bytes) -> tuple[Extensions, frozenset[str]]:
+    """The values of Extensions by object identifier, and which of them are critical. Raises MalformedTlv, ValueError.
+
+    Read here and not by `asn1crypto`, which wants every value well formed before it gives the octets.
+    """
+    values, critical = {}, set()
+    for item in tlv.parse(content):
+        kind, *flag, value = tlv.parse(item.value)
+        oid = core.ObjectIdentifier.load(kind.raw).dotted
+        values[oid] = value.value
+        if flag and any(flag[0].value):
+            critical.add(oid)
+    return values, frozenset(critical)
 
 
 def subject_key(extensions: Extensions) -> bytes | None:

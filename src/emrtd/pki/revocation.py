@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from asn1crypto import core, crl, x509
+from asn1crypto import core, crl
 
 from emrtd import tlv
 from emrtd.errors import MalformedCertificate, MalformedTlv
+from emrtd.pki import extensions
 from emrtd.pki.ber import to_definite
 from emrtd.pki.certificate import Certificate, country_of, name_key
-from emrtd.pki.extensions import AUTHORITY_KEY, in_utc
+from emrtd.pki.extensions import in_utc
 from emrtd.pki.signatures import Scheme, scheme_of, verify
 
 LIST_MAX = 1 << 24
@@ -65,28 +66,21 @@ def load_revocation_list(der: bytes) -> RevocationList:
 def _load(der: bytes) -> RevocationList:
     whole = crl.CertificateList.load(der)
     body = whole["tbs_cert_list"]
-    extensions = {item["extn_id"].dotted: bytes(item["extn_value"].contents) for item in body["crl_extensions"] or ()}
+    found, _ = extensions.read(bytes(body["crl_extensions"].contents or b""))
     next_update = body["next_update"].native
     return RevocationList(
         der=der,
         issuer=name_key(body["issuer"]),
         country=country_of(body["issuer"]).upper(),
-        issuer_key_id=_authority_key(extensions),
+        issuer_key_id=extensions.authority_key(found),
         this_update=in_utc(body["this_update"].native),
         next_update=None if next_update is None else in_utc(next_update),
         serials=_serials(body["revoked_certificates"]),
-        partial=any(oid in extensions for oid in PARTIAL),
+        partial=any(oid in found for oid in PARTIAL),
         signed=body.dump(),
         scheme=scheme_of(whole["signature_algorithm"]),
         signature=whole["signature"].native,
     )
-
-
-def _authority_key(extensions: dict[str, bytes]) -> bytes | None:
-    if AUTHORITY_KEY not in extensions:
-        return None
-    found: bytes | None = x509.AuthorityKeyIdentifier.load(extensions[AUTHORITY_KEY])["key_identifier"].native
-    return found
 
 
 def _serials(revoked: crl.RevokedCertificates) -> frozenset[int]:
