@@ -1,9 +1,10 @@
 # Everything a newcomer types. Each target installs what it needs; the second time is quick.
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo demo-headless test lint format bench clean
+.PHONY: help setup models demo demo-headless test lint format bench fuzz clean
 
 # What waits for cameras and browsers in real time runs alone; the rest on both cores.
 LIVE := tests/enrolment tests/journeys tests/browser
+SECONDS ?= 60
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
@@ -37,6 +38,13 @@ bench: ## speed, each figure beside a peer where there is one
 	@tools/setup test
 	@.venv/bin/alicem face models build
 	@.venv/bin/python -m bench
+
+fuzz: ## feed the chip library nonsense, SECONDS=60 for each target
+	@tools/setup test
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || \
+		.venv/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt || \
+		echo "no wheel of atheris for this Python on this machine: fuzzing goes on without coverage"
+	@nice -n 19 .venv/bin/python -m fuzz --seconds $(SECONDS)
 
 clean: ## remove what was made here (not the cache of networks)
 	rm -rf .venv build src/alicem/web/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis
