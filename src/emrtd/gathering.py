@@ -15,12 +15,16 @@ from emrtd.errors import MalformedFile, MalformedTlv
 from emrtd.files import ElementaryFile
 
 FILE_MAX = 1 << 18
+MORE = 446  # two short reads
 HEADER_MAX = 6  # tag of one byte, length of up to five
 
 
 @dataclass
 class Gathering:
-    """One file. ``guess`` is how much to read of it before its length is known."""
+    """One file. ``guess`` is how much to read of it before its length is known, and a beginning where it does not say
+    its length, because it does not begin with its tag (DG13 of Singapore). ``limit`` is what the chip gives to one read
+    of this file, where that is less than of others.
+    """
 
     file: ElementaryFile
     guess: int
@@ -28,6 +32,7 @@ class Gathering:
     absent: bool = False
     end: int | None = None
     refusals: int = 0
+    limit: int = FILE_MAX
 
     def add(self, offset: int, data: bytes) -> None:
         """Keep what was read at `offset`. Raises MalformedFile for a file beyond all bounds."""
@@ -40,12 +45,12 @@ class Gathering:
     def total(self) -> int | None:
         """Length from the file's TLV header, or where the chip said it ends; None before either is known."""
         start = self.pieces.get(0, b"")
-        if len(start) < 2 or (len(start) < HEADER_MAX and self.end is None):
+        if len(start) < 2 or (len(start) < HEADER_MAX and self.end is None) or start[0] != self.file.tag:
             return self.end
         try:
             length = tlv.read_header(start).total
-        except MalformedTlv as error:
-            raise MalformedFile(self.file.name, str(error)) from error
+        except MalformedTlv:  # an indefinite length, for one: read to where the chip ends the file
+            return self.end
         if length > FILE_MAX:
             raise MalformedFile(self.file.name, f"claims {length} bytes")
         return length if self.end is None else min(length, self.end)
@@ -53,7 +58,9 @@ class Gathering:
     @property
     def gaps(self) -> tuple[tuple[int, int], ...]:
         """Ranges (start, end) still missing, up to the length or the guess."""
-        end = self.guess if self.total is None else self.total
+        end = self.total
+        if end is None:
+            end = self.guess if self.reached < self.guess else self.reached + MORE
         found, position = [], 0
         for offset in sorted(self.pieces):
             if position < min(offset, end):
@@ -62,6 +69,11 @@ class Gathering:
         if position < end:
             found.append((position, end))
         return tuple(found)
+
+    @property
+    def reached(self) -> int:
+        """The offset after the furthest byte."""
+        return max((offset + len(data) for offset, data in self.pieces.items()), default=0)
 
     @property
     def done(self) -> bool:

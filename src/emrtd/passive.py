@@ -7,7 +7,7 @@ What it does not say: that the chip is no copy (`emrtd.authenticity`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TypeVar
@@ -31,7 +31,10 @@ from emrtd.errors import (
 from emrtd.lds.card_security import parse_card_security
 from emrtd.lds.dg1 import parse_dg1
 from emrtd.lds.dg2 import Dg2, Portrait, parse_dg2
+from emrtd.lds.dg7 import Dg7, parse_dg7
 from emrtd.lds.dg11 import Dg11, parse_dg11
+from emrtd.lds.dg12 import Dg12, parse_dg12
+from emrtd.lds.dg13 import Dg13, parse_dg13
 from emrtd.lds.dg15 import ActiveAuthenticationKey, parse_dg15
 from emrtd.lds.security_infos import SecurityInfos, parse_dg14, parse_security_infos
 from emrtd.lds.sod import Sod, parse_sod
@@ -97,7 +100,10 @@ class AuthenticDocument:
     protocol: str
     dg1: Mrz | None = field(repr=False)
     dg2: Dg2 | None = field(repr=False)
+    dg7: Dg7 | None = field(repr=False)
     dg11: Dg11 | None = field(repr=False)
+    dg12: Dg12 | None = field(repr=False)
+    dg13: Dg13 | None = field(repr=False)
     dg14: SecurityInfos | None = field(repr=False)
     active_authentication_key: ActiveAuthenticationKey | None
     card_security: SecurityInfos | None = field(repr=False)
@@ -252,31 +258,42 @@ def _document(
     warnings: tuple[str, ...],
 ) -> AuthenticDocument:
     groups = raw.groups
-    dg1 = parse_dg1(groups[1]) if 1 in groups else None
-    dg11 = parse_dg11(groups[11]) if 11 in groups else None
-    dg14 = parse_dg14(groups[14]) if 14 in groups else None
+    dg1, dg2, dg7 = (_parsed(parse_dg1, groups, 1), _parsed(parse_dg2, groups, 2), _parsed(parse_dg7, groups, 7))
+    dg11, dg12, dg13 = (
+        _parsed(parse_dg11, groups, 11),
+        _parsed(parse_dg12, groups, 12),
+        _parsed(parse_dg13, groups, 13),
+    )
+    dg14, dg15 = _parsed(parse_dg14, groups, 14), _parsed(parse_dg15, groups, 15)
     _check_document_type(signer.certificate, dg1)
     if dg14 is not None and dg14.pace and raw.protocol == "BAC":
         raise AccessDowngraded("the chip advertises PACE in DG14 and was opened with BAC")
-    warnings += _access_warnings(raw, dg14)
+    found = (dg1, dg2, dg7, dg11, dg12, dg13, dg14, dg15, security)
     document = AuthenticDocument(
         signer=signer,
         at=at,
         protocol=raw.protocol,
         dg1=dg1,
-        dg2=parse_dg2(groups[2]) if 2 in groups else None,
+        dg2=dg2,
+        dg7=dg7,
         dg11=dg11,
+        dg12=dg12,
+        dg13=dg13,
         dg14=dg14,
-        active_authentication_key=parse_dg15(groups[15]) if 15 in groups else None,
+        active_authentication_key=dg15,
         card_security=security,
         signed_groups=signed,
         read_groups=frozenset(groups),
-        warnings=warnings + (dg11.warnings if dg11 else ()) + (dg14.warnings if dg14 else ()),
+        warnings=warnings + _access_warnings(raw, dg14) + tuple(name for one in found if one for name in one.warnings),
         _proof=_PROOF,
     )
     if dg1 is not None:  # parse once: a date that cannot be resolved is refused here, not where it is used
         _ = document.birth_date, document.expiry_date
     return document
+
+
+def _parsed(parse: Callable[[bytes], T], groups: Mapping[int, bytes], number: int) -> T | None:
+    return parse(groups[number]) if number in groups else None
 
 
 def _access_warnings(raw: RawDocument, dg14: SecurityInfos | None) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ class ReadingPlan:
     def _read_file(self, item: Gathering, size: int, extended: bool, *, last: bool = False) -> Iterable[ReadStep]:
         file_id = item.file.file_id
         yield ReadStep(select_file(file_id), (OK,) if last else (OK, *NO_FILE), kind="select", file_id=file_id)
-        known = item.total is not None
+        known, size = item.total is not None, min(size, item.limit)
         go_on: tuple[int, ...] = (OK, END_OF_FILE)
         if not known:  # the portrait is open-ended: the chip stops the batch where the file ends
             go_on = (OK,) if last else (OK, END_OF_FILE, WRONG_OFFSET, *NO_FILE)
@@ -150,36 +150,58 @@ class ReadingPlan:
         data = read_content(step.command, answer.data) if answer.status in (OK, END_OF_FILE) else b""
         if data:
             item.add(step.offset, data)
-        short = len(data) < step.length
-        if answer.status == END_OF_FILE and short:
-            item.end = step.offset + len(data)
-        elif answer.status == OK and short:
-            self._absorb_short(item, step, len(data))
+        if answer.status in (OK, END_OF_FILE):
+            if len(data) < step.length:
+                self._absorb_short(item, step.offset + len(data), data, ended=answer.status == END_OF_FILE)
         elif answer.status == WRONG_OFFSET:
-            item.end = _nearer(item.end, step.offset) if item.gathered else item.end
-        elif answer.status not in (OK, END_OF_FILE):
+            self._absorb_wrong_offset(item, step)
+        else:
             self._absorb_refusal(item, step, answer)
 
-    def _absorb_short(self, item: Gathering, step: ReadStep, length: int) -> None:
-        """A success with fewer bytes: the end of the file, or the most this chip gives."""
+    def _absorb_short(self, item: Gathering, position: int, data: bytes, *, ended: bool) -> None:
+        """Fewer bytes than asked: the end of the file, or, before the end that its header tells, the most that this
+        chip gives, whether or not it calls it the end. At a real end that comes early, the next read has nothing."""
         total = item.total
-        if total is not None and step.offset + length < total and length:
-            self.size = max(SMALLEST_READ, min(self.size, length))
-        elif not length:
-            item.end = _nearer(item.end, step.offset)
+        if data and total is not None and position < total:
+            self.size = max(SMALLEST_READ, min(self.size, len(data)))
+        elif ended or not data:
+            item.end = _nearer(item.end, position)
+
+    def _absorb_wrong_offset(self, item: Gathering, step: ReadStep) -> None:
+        """Beyond the end of the file; or, at a place that the file must have, a size the chip does not take."""
+        total = item.total
+        if total is None and step.offset:
+            item.end = _nearer(item.end, step.offset) if item.gathered else item.end
+        elif step.offset <= item.reached and (total is None or step.offset < total):
+            self._step_down(item, step, WRONG_OFFSET)
+
+    def _step_down(self, item: Gathering, step: ReadStep, status: int) -> None:
+        """The next size of the ladder; below it, the file ends where it is, or cannot be read."""
+        lower = [size for size in SHORT_READS if size < step.length]
+        if lower:
+            self.size = min(self.size, lower[0])
+        elif status == WRONG_OFFSET and step.offset:
+            item.end = step.offset
+        else:
+            raise ReadRefused(f"{item.file.name} cannot be read", status)
 
     def _absorb_refusal(self, item: Gathering, step: ReadStep, answer: Answer) -> None:
-        """A file the chip does not let read, or a size it does not take: step down the ladder."""
+        """A file the chip does not let read, or a size it does not take."""
         item.refusals += 1
         if answer.status in NO_FILE:
             item.absent = not answer.plain or item.refusals >= REFUSALS_MAX
         elif answer.status >> 8 == CORRECT_LENGTH and answer.status & 0xFF:
-            self.size = max(SMALLEST_READ, min(self.size, answer.status & 0xFF))
+            self._absorb_correct_length(item, answer.status & 0xFF)
         else:
-            lower = [size for size in SHORT_READS if size < min(step.length, self.size)]
-            if not lower:
-                raise ReadRefused(f"{item.file.name} cannot be read", answer.status)
-            self.size, self.careful = lower[0], True
+            self._step_down(item, step, answer.status)
+            self.careful = True
+
+    def _absorb_correct_length(self, item: Gathering, length: int) -> None:
+        """6Cxx: what the chip gives to any read; or, where that is little, what is left of this file."""
+        if length < SHORT_READS[-1]:
+            item.limit = length
+        else:
+            self.size = min(self.size, length)
 
     def document(self, protocol: str) -> RawDocument:
         """What was read, when nothing is left. Raises MalformedFile without a security object."""

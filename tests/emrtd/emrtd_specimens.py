@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from emrtd.contact import first_contact
 from emrtd.dates import PartialDate
 from emrtd.exchange import Traffic, run
 from emrtd.passive import RawDocument
@@ -18,14 +19,14 @@ from emrtd.pki.specimen import (
     make_signer,
 )
 from emrtd.pki.trust import TrustStore
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, Description, SoftChip, personalise
 
 MADE = datetime(2025, 3, 1, 12, tzinfo=UTC)
 NOW = MADE + timedelta(days=400)
-JPEG = b"\xff\xd8\xff\xe0" + seeded(b"portrait")(15_000) + b"\xff\xd9"
+FRAME = bytes.fromhex("FFC0 000B 08 0213 019D 01 011100")  # grey, 413 by 531: all that is read of an image here
+JPEG = b"\xff\xd8" + FRAME + b"\xff\xda" + seeded(b"portrait")(15_000) + b"\xff\xd9"
 JP2 = bytes.fromhex("0000000C6A5020200D0A870A") + seeded(b"jp2")(12_000)
 BSI_2008 = Path(__file__).parents[2].parent / "shared" / "data" / "documents" / "bsi2008"
 

@@ -28,7 +28,7 @@ from emrtd.softchip import ChipDocument, ChipProfile, Description, SoftChip
 from emrtd.softchip.document import ChipSecret
 from emrtd.softchip.faults import lost_after
 
-FRENCH_SIZE = replace(DESCRIPTION, portrait=JPEG[:3] + seeded(b"large")(17_900))
+FRENCH_SIZE = replace(DESCRIPTION, portrait=JPEG[:17] + seeded(b"large")(17_900))
 SMALL = replace(DESCRIPTION, portrait=JPEG[:900])
 CIPHERS = ("3DES", "AES-128", "AES-192", "AES-256")
 DG14 = group_file(14).file_id

@@ -33,7 +33,7 @@ from emrtd.suites import AES_128, AES_192, AES_256
 G1 = tomllib.loads((Path(__file__).parent / "vectors" / "icao_9303_11_g1.toml").read_text("utf-8"))
 KEY = MrzKey(G1["document_number"], G1["birth_date"], G1["expiry_date"])
 WITH_PACE = replace(
-    DESCRIPTION, pace=("ECDH-GM-AES-128/13",), can="500540", portrait=JPEG[:3] + seeded(b"large")(17_900)
+    DESCRIPTION, pace=("ECDH-GM-AES-128/13",), can="500540", portrait=JPEG[:17] + seeded(b"large")(17_900)
 )
 
 

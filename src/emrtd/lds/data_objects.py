@@ -21,12 +21,17 @@ REPEATED_MAX = 64
 TWO_BYTES = 0x5F  # every data element of DG11 and DG12 has a tag of two bytes, 5F and another
 
 
-def open_group(content: bytes, number: int) -> tuple[bytes, tuple[str, ...]]:
-    """What the template of data group `number` holds; bytes after it are a warning. Raises MalformedFile."""
+def open_group(content: bytes, number: int, *, claimed: int = 0) -> tuple[bytes, tuple[str, ...]]:
+    """What the template of data group `number` holds; bytes after it are a warning, and so is a length that claims up
+    to `claimed` bytes more than there are. Raises MalformedFile.
+    """
     name, tag = f"DG{number}", GROUP_TAGS[number]
     if len(content) > GROUP_MAX:
         raise MalformedFile(name, f"{len(content)} bytes")
     try:
+        header = tlv.read_header(content)
+        if header.tag == tag and 0 < header.total - len(content) <= claimed:
+            return content[header.size :], (f"dg{number}_length",)
         item, end = tlv.read(content)
         if item.tag != tag:
             raise MalformedTlv(f"object {item.tag:X} where {tag:X} belongs")
@@ -61,9 +66,9 @@ class Details:
     def _objects(self, value: bytes, name: str) -> tuple[tlv.Tlv, ...]:
         """The objects up to where they end or can no longer be told apart."""
         objects: list[tlv.Tlv] = []
-        at = 0
+        at, solid = 0, len(value.rstrip(b"\0"))
         while at < len(value) and len(objects) < tlv.OBJECTS_MAX:
-            if not any(value[at:]):  # zeros to the end: the file was made larger than its content
+            if at >= solid:  # zeros to the end: the file was made larger than its content
                 self.warn("padding")
                 break
             try:
@@ -78,7 +83,8 @@ class Details:
 
     def _check_tags(self, known: set[int]) -> None:
         """Compare what is there with what the tag list promises and the standard knows."""
-        if len(self.found) < len(self.objects) - sum(item.tag == self.repeated for item in self.objects[1:]):
+        single = [item.tag for item in self.objects if item.tag != self.repeated]
+        if len(single) > len(set(single)):
             self.warn("repeated_object")
         present = {tag for tag in self.found if tag != TAG_LIST}
         if not present <= known | {REPEATED}:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from emrtd import tlv
 from emrtd.errors import MalformedTlv
+from emrtd.files import GROUP_TAGS
 from emrtd.lds.data_objects import compose_group, open_group
 
 
@@ -19,7 +20,9 @@ class Dg13:
 
 
 def parse_dg13(content: bytes) -> Dg13:
-    """Read DG13. Raises MalformedFile."""
+    """Read DG13. Raises MalformedFile for one that begins as a data group and does not go on so."""
+    if content and content[0] != GROUP_TAGS[13]:
+        return Dg13(content, (), ("dg13_not_tlv",))
     value, warnings = open_group(content, 13)
     try:
         return Dg13(value, tlv.parse(value), warnings)

@@ -18,6 +18,7 @@ from emrtd.lds.facial_records import (
 )
 from emrtd.lds.pictures import Picture, format_of, read_picture
 
+CLAIMED_MAX = 8  # bytes by which the length of DG2 was found to be off
 Standard = Literal["19794-5", "39794-5"]
 GROUP_TEMPLATE, TEMPLATE, HEADER_TEMPLATE, INSTANCES = 0x7F61, 0x7F60, 0xA1, 0x02
 DATA, CONSTRUCTED_DATA, STANDARDIZED = 0x5F2E, 0x7F2E, 0xA1
@@ -46,7 +47,7 @@ class Dg2:
 
 def parse_dg2(content: bytes) -> Dg2:
     """Read DG2. Raises MalformedFile."""
-    value, warnings = open_group(content, 2)
+    value, warnings = open_group(content, 2, claimed=CLAIMED_MAX)
     try:
         group = tlv.parse(tlv.descend(value, GROUP_TEMPLATE).value)
         templates = [item.value for item in group if item.tag == TEMPLATE]

@@ -22,7 +22,7 @@ class ChipProfile:
     """How a chip behaves, within and beside the standard.
 
     ``largest_read`` is the most bytes it gives to one READ BINARY; ``over`` what it does when asked for
-    more; ``errors`` how it answers an error inside a channel: protected, plain and the channel goes on,
+    more (give less, give less and call it the end of the file, or answer 6700, 6B00, 6Cxx); ``errors`` how it answers an error inside a channel: protected, plain and the channel goes on,
     plain without counting the command, or plain and the channel ends. ``answers_master_file`` is the status word to
     SELECT of the master file; ``card_access`` where EF.CardAccess is shown; ``application`` when the application can
     be selected: always, or only after PACE, as on French identity cards. ``largest_answer`` is what it gives at once,
@@ -33,7 +33,7 @@ class ChipProfile:
 
     largest_read: int = 65536
     extended: bool = True
-    over: Literal["truncate", "refuse", "say_length"] = "truncate"
+    over: Literal["truncate", "end_of_file", "refuse", "wrong_offset", "say_length"] = "truncate"
     errors: Literal["protected", "plain", "plain_uncounted", "plain_and_close"] = "protected"
     answers_master_file: int = 0x9000
     bac: bool = True

@@ -10,6 +10,7 @@ from emrtd.softchip.document import ChipDocument
 
 WRONG_LENGTH, NOT_ALLOWED, NO_FILE, NO_CURRENT_FILE = 0x6700, 0x6982, 0x6A82, 0x6986
 WRONG_OFFSET, END_OF_FILE, WRONG_PARAMETERS, WRONG_DATA = 0x6B00, 0x6282, 0x6A86, 0x6A80
+TOO_MUCH = {"refuse": WRONG_LENGTH, "wrong_offset": WRONG_OFFSET}
 SHORT_SECURE_MAX = 231  # with padding, cryptogram header, status and checksum: 256 bytes
 
 
@@ -85,12 +86,13 @@ class FileSystem:
         largest = profile.largest_read
         if opened and not command.extended:
             largest = min(largest, SHORT_SECURE_MAX)
-        if wanted > largest and profile.over == "refuse":
-            return _status(WRONG_LENGTH)
+        if wanted > largest and profile.over in TOO_MUCH:
+            return _status(TOO_MUCH[profile.over])
         if wanted > largest and profile.over == "say_length":
-            return _status(0x6C00 | min(largest, 0xFF))
+            return _status(0x6C00 | min(largest, len(content) - offset, 0xFF))
         data = content[offset : offset + min(wanted, largest)]
-        at_end = offset + len(data) == len(content) and len(data) < wanted
+        at_end = offset + len(data) == len(content) or profile.over == "end_of_file"
+        at_end = at_end and len(data) < wanted
         wrapped = tlv.encode(0x53, data) if command.ins == 0xB1 else data
         return ResponseApdu(wrapped, END_OF_FILE if at_end else OK)
 

@@ -30,6 +30,7 @@ from emrtd.pki.specimen import DocumentSigner, make_key
 from emrtd.rng import Rng
 from emrtd.softchip.document import ChipDocument, ChipProfile
 from emrtd.softchip.protocols import make_protocols
+from emrtd.softchip.quirks import FILES
 from emrtd.softchip.signing import compose_card_security, compose_sod
 
 
@@ -40,7 +41,7 @@ class Description:
     and height. ``active_authentication`` is "none", "rsa-2048" or a curve. ``details`` puts DG11 on the chip.
     ``pace`` and ``chip_authentication`` name protocols as `emrtd.softchip.protocols` does; without
     ``chip_authentication_told`` DG14 has the key alone. ``can`` is the card access number printed on such a document,
-    "" for none.
+    "" for none. ``quirks`` are names of `emrtd.softchip.quirks.FILES`.
     """
 
     surname: str
@@ -66,6 +67,7 @@ class Description:
     chip_authentication: tuple[str, ...] = ()
     chip_authentication_told: bool = True
     can: str = ""
+    quirks: tuple[str, ...] = ()
 
     @property
     def mrz(self) -> Mrz:
@@ -112,6 +114,10 @@ def personalise(
         **({11: compose_dg11(_details(description))} if description.details else {}),
         **key_groups,
     }
+    for name in description.quirks:
+        if name not in FILES:
+            raise Misuse(f"no quirk is called {name}")
+        groups = FILES[name](groups)
     files = {group_file(number).file_id: content for number, content in groups.items()}
     files[COM.file_id] = compose_com(tuple(sorted(groups)))
     if protocols.shown:
