@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from emrtd_specimens import BSI_2008, make_document
+from emrtd_specimens import BSI_2008, NOW, State, make_document
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emrtd import tlv
-from emrtd.errors import Malformed, NotSignedByTrustedAuthority, SignatureWrong
+from emrtd.errors import DataGroupAltered, Malformed, NotSignedByTrustedAuthority, SignatureWrong
 from emrtd.lds.com import parse_com
 from emrtd.lds.dg1 import parse_dg1
 from emrtd.lds.dg2 import parse_dg2
@@ -49,6 +50,15 @@ def test_every_file_truncated_at_each_byte(file_id: int, document: ChipDocument)
 def test_every_file_with_garbage_after(file_id: int, document: ChipDocument) -> None:
     content = document.files[file_id]
     assert PARSERS[file_id](content + b"\0garbage") == PARSERS[file_id](content)
+
+
+@pytest.mark.parametrize("number", [1, 2, 11, 14, 15])
+def test_what_a_parser_forgives_passive_authentication_does_not(number: int, raw: RawDocument, state: State) -> None:
+    """Lenient reading changes no byte that is hashed."""
+    content = raw.groups[number] + b"\0"
+    assert PARSERS[0x0100 + number](content) == PARSERS[0x0100 + number](raw.groups[number])
+    with pytest.raises(DataGroupAltered):
+        passive_authentication(replace(raw, groups={**raw.groups, number: content}), state.trust, at=NOW)
 
 
 @given(st.sampled_from(sorted(PARSERS)), st.binary(max_size=300))
