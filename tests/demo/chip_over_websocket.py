@@ -8,9 +8,9 @@ import secrets
 from websockets.asyncio.client import connect
 
 from alicem.demo.personas import load
+from emrtd.contact import first_contact
 from emrtd.exchange import Protocol, T, run_batch
 from emrtd.keys import MrzKey
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
 
 

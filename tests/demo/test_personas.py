@@ -22,7 +22,8 @@ from alicem.phone.code import is_trivial
 from alicem.reasons import load as reasons
 from alicem.registry import Document
 from alicem.settings import SettingsError
-from emrtd import active_authentication
+from emrtd.authenticity import prove_chip
+from emrtd.contact import first_contact
 from emrtd.errors import ChipIsCopy, DataGroupAltered, EmrtdError
 from emrtd.exchange import run
 from emrtd.mrz import compose
@@ -30,7 +31,6 @@ from emrtd.mrz import parse as parse_zone
 from emrtd.names import transliterate
 from emrtd.passive import AuthenticDocument, passive_authentication
 from emrtd.pki.trust import TrustStore
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
 from emrtd.softchip import ChipDocument, SoftChip, personalise
 from emrtd.softchip.faults import cloned, forged
@@ -65,12 +65,12 @@ def chip(persona: Persona, state: SpecimenState, picture: bytes) -> ChipDocument
 
 
 def read(document: ChipDocument, state: SpecimenState) -> AuthenticDocument:
-    """As Alicem reads it: BAC, passive authentication to the State, active authentication."""
+    """As Alicem reads it: PACE or BAC, passive authentication to the State, the chip's own proof."""
     transmit = SoftChip(document, secrets.token_bytes)
     found = run(first_contact(), transmit)
     raw = run(read_document(document.access, contact=found, rng=secrets.token_bytes), transmit)
     proven = passive_authentication(raw, TrustStore.of([state.authority], [state.revocations]), at=datetime.now(UTC))
-    active_authentication.verify(proven, raw)
+    prove_chip(proven, raw)
     return proven
 
 

@@ -62,12 +62,12 @@ class PersonaDocument:
 class PersonaChip:
     """How the chip proves that it is no copy, and how it behaves (`emrtd.softchip.ChipProfile`)."""
 
-    active_authentication: str
+    active_authentication: str = "none"
     digest: str = "sha256"
-    pace: str = ""
-    """Cipher of PACE (`AES-128`, `AES-192`, `AES-256`); empty for a chip that BAC opens."""
-    pace_curve: int = 13
-    """Standardised domain parameters (9303-11 §9.5.1): 12 is P-256, 13 brainpoolP256r1."""
+    pace: tuple[str, ...] = ()
+    """In the words of `emrtd.softchip.protocols`, as in `ECDH-GM-AES-256/13`; none for a chip that BAC opens."""
+    chip_authentication: tuple[str, ...] = ()
+    chip_authentication_told: bool = True
     largest_read: int = 65536
     extended: bool = True
     over: str = "truncate"
@@ -150,7 +150,9 @@ class Persona:
             code=code,
             details=document.details,
             active_authentication=self.chip.active_authentication,
-            pace=(f"ECDH-GM-{self.chip.pace}/{self.chip.pace_curve}",) if self.chip.pace else (),
+            pace=self.chip.pace,
+            chip_authentication=self.chip.chip_authentication,
+            chip_authentication_told=self.chip.chip_authentication_told,
         )
 
 

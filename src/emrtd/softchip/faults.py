@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from emrtd.errors import Misuse, TagLost
 from emrtd.exchange import Transmit
 from emrtd.files import group_file
+from emrtd.groups import random_scalar
+from emrtd.key_agreement import load_public
 from emrtd.lds.dg1 import compose_dg1, parse_dg1
 from emrtd.pki.specimen import make_key
 from emrtd.rng import Rng
@@ -19,19 +21,26 @@ from emrtd.softchip.document import ChipDocument
 
 
 def cloned(document: ChipDocument, rng: Rng) -> ChipDocument:
-    """A perfect copy of the files on another chip: the private key stayed behind, another answers."""
-    if not document.private_key:
-        raise Misuse("a document without active authentication can be copied unnoticed")
-    original = load_der_private_key(document.private_key, None)
+    """A perfect copy of the files on another chip: the private keys stayed behind, others answer."""
+    if not document.private_key and not document.chip_keys:
+        raise Misuse("a document whose State signed no key of its chip can be copied unnoticed")
+    secrets = tuple(replace(key, private=random_scalar(load_public(key.public)[0], rng)) for key in document.chip_keys)
+    return replace(document, private_key=_other_key(document.private_key, rng), chip_keys=secrets)
+
+
+def _other_key(private_key: bytes, rng: Rng) -> bytes:
+    """Another key of the same kind, PKCS #8 DER; b"" for none."""
+    if not private_key:
+        return b""
+    original = load_der_private_key(private_key, None)
     kind = f"rsa-{original.key_size}" if isinstance(original, rsa.RSAPrivateKey) else "secp256r1"
     der, plain = serialization.Encoding.DER, serialization.NoEncryption()
-    other = make_key(kind, rng).private_bytes(der, serialization.PrivateFormat.PKCS8, plain)
-    return replace(document, private_key=other)
+    return make_key(kind, rng).private_bytes(der, serialization.PrivateFormat.PKCS8, plain)
 
 
 def mute(document: ChipDocument) -> ChipDocument:
-    """A copy on a chip that cannot answer a challenge at all."""
-    return replace(document, private_key=b"")
+    """A copy on a chip that cannot prove anything at all."""
+    return replace(document, private_key=b"", chip_keys=())
 
 
 def altered(document: ChipDocument, group: int) -> ChipDocument:
