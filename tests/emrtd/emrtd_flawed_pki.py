@@ -347,9 +347,9 @@ def security_object(groups: Mapping[int, bytes], digest: str = "sha256") -> byte
     return tlv.encode(SEQUENCE, integer(0), hash_algorithm(digest), tlv.encode(SEQUENCE, *hashes))
 
 
-def master_list(certificates: Iterable[bytes], signer: Recipe, *embedded: bytes, **changes: object) -> bytes:
+def master_list(listed: Iterable[bytes], signer: Recipe, *embedded: bytes, **changes: object) -> bytes:
     """A CscaMasterList, signed; `changes` are parts of its signing."""
-    content = tlv.encode(SEQUENCE, integer(0), tlv.encode(SET, *certificates))
+    content = tlv.encode(SEQUENCE, integer(0), tlv.encode(SET, *listed))
     usual: dict[str, object] = {
         "content": content, "content_type": MASTER_LIST, "signer": signer, "certificates": (signer.der, *embedded),
     }  # fmt: skip
