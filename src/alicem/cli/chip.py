@@ -34,8 +34,18 @@ app.command("specimens")(chip_specimen.listing)
 
 TrustFolder = Annotated[Path, typer.Option("--trust", help="folder of the States' certificates and revocation lists")]
 Json = Annotated[bool, typer.Option("--json", help="the result as JSON, to standard output")]
-Slow = Annotated[int, typer.Option("--slow", help="milliseconds each answer of the specimen takes", min=0, max=60_000)]
-Lost = Annotated[int, typer.Option("--lost-after", help="bytes after which the specimen leaves the reader", min=0)]
+Slow = Annotated[
+    int | None,
+    typer.Option(
+        "--slow", help="milliseconds each answer of the specimen takes (default: as described)", min=0, max=60_000
+    ),
+]
+Lost = Annotated[
+    int | None,
+    typer.Option(
+        "--lost-after", help="bytes after which the specimen leaves the reader (default: as described)", min=0
+    ),
+]
 
 
 @app.command("readers")
@@ -67,8 +77,8 @@ def read(
     ] = None,
     short: Annotated[bool, typer.Option("--short", help="never use extended length")] = False,
     wait: Annotated[float, typer.Option("--wait", help="seconds to wait for the document", min=0)] = 30,
-    slow: Slow = 0,
-    lost_after: Lost = 0,
+    slow: Slow = None,
+    lost_after: Lost = None,
     json_: Json = False,
 ) -> None:
     """Read a document and say what is proven of it. What opens it comes from a file or a prompt, never from here."""
@@ -115,8 +125,8 @@ def verify(
 def serve(
     document: Annotated[Path, typer.Option("--document", help="file of a specimen")],
     vpcd_: Annotated[str, typer.Option("--vpcd", help="HOST:PORT of the virtual reader")] = VIRTUAL_READER,
-    slow: Slow = 0,
-    lost_after: Lost = 0,
+    slow: Slow = None,
+    lost_after: Lost = None,
 ) -> None:
     """Lay a specimen on the virtual reader of a running pcscd, for any PC/SC program, until interrupted."""
     chip = Specimen(load_document(document), secrets.token_bytes, milliseconds=slow, lost_after=lost_after)
@@ -141,7 +151,9 @@ def _lay(chip: Specimen, host: str, port: int) -> bool:
         return False
 
 
-def _source(reader: str, vpcd_: str, software: Path | None, wait: float, slow: int, lost_after: int) -> Source:
+def _source(
+    reader: str, vpcd_: str, software: Path | None, wait: float, slow: int | None, lost_after: int | None
+) -> Source:
     if software is not None:
         return Specimen(load_document(software), secrets.token_bytes, milliseconds=slow, lost_after=lost_after)
     if not vpcd_:

@@ -28,7 +28,8 @@ class ChipProfile:
     be selected: always, or only after PACE, as on French identity cards. ``largest_answer`` is what it gives at once,
     the rest waiting for GET RESPONSE. With ``chip_first`` it refuses active authentication before chip
     authentication. ``tries`` wrong access numbers are allowed before it stops, 0 for no limit. Without ``bac`` only
-    PACE opens it.
+    PACE opens it. ``milliseconds`` is what each answer takes, ``lost_after`` the bytes of answers after which it leaves
+    the field, each time it is laid, 0 for never: whoever lays it (`emrtd.transports.software`) does so.
     """
 
     largest_read: int = 65536
@@ -42,6 +43,8 @@ class ChipProfile:
     largest_answer: int = 256
     chip_first: bool = False
     tries: int = 0
+    milliseconds: int = 0
+    lost_after: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from emrtd.dates import PartialDate, full_date
 from emrtd.errors import EmrtdError, MalformedDescription
 from emrtd.pki.specimen import Authority, DocumentSigner, make_authority, make_signer
 from emrtd.rng import Rng
+from emrtd.softchip import quirks
 from emrtd.softchip.document import ChipDocument, ChipProfile
 from emrtd.softchip.faults import altered, cloned, forged, mute
 from emrtd.softchip.personalise import Description, personalise
@@ -73,13 +74,25 @@ class Printed:
 
 @dataclass(frozen=True)
 class Chip:
-    """What the chip speaks, in the words of `Description`, and how it behaves."""
+    """What the chip speaks, in the words of `Description`, and how it behaves: ``quirks`` by their names, then
+    ``profile``, which has the last word.
+    """
 
     active_authentication: str = "secp256r1"
     pace: tuple[str, ...] = ()
     chip_authentication: tuple[str, ...] = ()
     chip_authentication_told: bool = True
+    quirks: tuple[str, ...] = ()
     profile: ChipProfile = field(default=ChipProfile())
+
+    @property
+    def behaviour(self) -> ChipProfile:
+        """What the profiles of all quirks and the own one change, together."""
+        found = ChipProfile()
+        for one in (*(quirks.CHIPS[name] for name in self.quirks if name in quirks.CHIPS), self.profile):
+            changed = {key: value for key, value in vars(one).items() if value != getattr(ChipProfile, key)}
+            found = replace(found, **changed)
+        return found
 
 
 @dataclass(frozen=True)
@@ -145,6 +158,7 @@ class Specimen:
             chip_authentication=chip.chip_authentication,
             chip_authentication_told=chip.chip_authentication_told,
             can=printed.can,
+            quirks=tuple(name for name in chip.quirks if name in quirks.FILES),
         )
 
 
@@ -160,16 +174,24 @@ def parse_specimen(text: str) -> Specimen:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise MalformedDescription("", f"not TOML: {error}") from error
     specimen: Specimen = _table(Specimen, tree, "")
-    for key, read in (("holder.birth_date", lambda: specimen.holder.born), ("document.expires", _expiry(specimen))):
-        try:
-            read()
-        except (EmrtdError, ValueError) as error:
-            raise MalformedDescription(key, "a date is written YYYY-MM-DD") from error
+    _check_dates(specimen)
+    for name in specimen.chip.quirks:
+        if name not in quirks.CHIPS and name not in quirks.FILES:
+            known = ", ".join((*quirks.CHIPS, *quirks.FILES))
+            raise MalformedDescription("chip.quirks", f"no quirk is called {name}; there is {known}")
     return specimen
 
 
-def _expiry(specimen: Specimen) -> Callable[[], object]:
-    return lambda: specimen.document.expiry(date(2000, 1, 1))
+def _check_dates(specimen: Specimen) -> None:
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("holder.birth_date", lambda: specimen.holder.born),
+        ("document.expires", lambda: specimen.document.expiry(date(2000, 1, 1))),
+    )
+    for key, read in checks:
+        try:
+            read()
+        except (EmrtdError, ValueError, OverflowError) as error:
+            raise MalformedDescription(key, "a date is written YYYY-MM-DD") from error
 
 
 def _table(kind: Any, tree: object, where: str) -> Any:
@@ -261,7 +283,7 @@ def issue(specimen: Specimen, authority: Authority, portrait: bytes, *, at: date
         signer,
         rng=rng,
         at=begun + ISSUED,
-        profile=specimen.chip.profile,
+        profile=specimen.chip.behaviour,
         digest=specimen.document.digest,
     )
     return Issued(_spoiled(document, specimen.flaws, rng), signer)

@@ -18,8 +18,7 @@ from emrtd.transports.vpcd import ATR
 class Specimen:
     """A specimen document; a `Transmit` once `connect` has laid it.
 
-    `milliseconds` is what each of its answers takes; after `lost_after` bytes of answers it leaves the field, each
-    time it is laid, 0 for never.
+    `milliseconds` and `lost_after` stand in for those of its profile, where they are given.
     """
 
     extended = True  # the device in between, which there is none, carries all
@@ -29,16 +28,14 @@ class Specimen:
         document: ChipDocument,
         rng: Rng,
         *,
-        milliseconds: int = 0,
-        lost_after: int = 0,
+        milliseconds: int | None = None,
+        lost_after: int | None = None,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._chip, self._milliseconds, self._lost_after, self._wait = (
-            SoftChip(document, rng),
-            milliseconds,
-            lost_after,
-            wait,
-        )
+        profile = document.profile
+        self._chip, self._wait = SoftChip(document, rng), wait
+        self._milliseconds = profile.milliseconds if milliseconds is None else milliseconds
+        self._lost_after = profile.lost_after if lost_after is None else lost_after
         self._transmit: Transmit | None = None
 
     def connect(self) -> bytes:
