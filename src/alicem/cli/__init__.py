@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from typing import Any
+
 import typer
 
-from alicem.cli import chip, demo, face, keys, operate, phone, services, trust
+COMMANDS = {"demo": "demo:demo", "serve": "operate:serve", "check": "operate:check", "status": "operate:status"}
+SUBJECTS = {
+    "chip": "chip:app",
+    "phone": "phone:app",
+    "face": "face:app",
+    "keys": "keys:app",
+    "trust": "trust:app",
+    "journal": "operate:journal_app",
+    "db": "operate:db_app",
+    "registry": "services:registry_app",
+    "broker": "services:broker_app",
+}
+"""Word → module of this folder and name in it; only what was asked for is loaded, since all of it takes seconds."""
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Alicem: prove online who you are.")
-app.command("demo")(demo.demo)
-app.command("serve")(operate.serve)
-app.command("check")(operate.check)
-app.command("status")(operate.status)
-app.add_typer(chip.app, name="chip")
-app.add_typer(phone.app, name="phone")
-app.add_typer(face.app, name="face")
-app.add_typer(keys.app, name="keys")
-app.add_typer(trust.app, name="trust")
-app.add_typer(operate.journal_app, name="journal")
-app.add_typer(operate.db_app, name="db")
-app.add_typer(services.registry_app, name="registry")
-app.add_typer(services.broker_app, name="broker")
+
+def build(asked: str | None = None) -> typer.Typer:
+    """The whole command line; or, where `asked` is one of its words, that part alone."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Alicem: prove online who you are.")
+    app.callback()(lambda: None)  # without one, a single command would lose its name
+    for name, place in COMMANDS.items():
+        if asked in (name, None):
+            app.command(name)(_load(place))
+    for name, place in SUBJECTS.items():
+        if asked in (name, None):
+            app.add_typer(_load(place), name=name)
+    return app
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"alicem.cli.{module}"), name)
 
 
 def main() -> None:
     """Entry point of `alicem`."""
-    app()
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    build(first if first in {**COMMANDS, **SUBJECTS} else None)()
