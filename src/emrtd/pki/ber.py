@@ -13,8 +13,11 @@ from emrtd import tlv
 from emrtd.errors import MalformedTlv
 
 DEPTH_MAX = 32
-OBJECTS_MAX = 1 << 18
+OBJECTS_MAX = 1 << 20
+OBJECT_IDENTIFIER_MAX = 64
+"""Octets of an object identifier: the time to decode one grows with the square of its length."""
 INDEFINITE = 0x80
+OBJECT_IDENTIFIER = 0x06
 OCTET_STRING, OCTET_STRING_IN_PIECES = 0x04, 0x24
 CONSTRUCTED = 0x20
 END_OF_CONTENTS = b"\0\0"
@@ -23,13 +26,22 @@ END_OF_CONTENTS = b"\0\0"
 def to_definite(data: bytes) -> bytes:
     """The first object of `data` and what follows it, every length definite and every OCTET STRING in one piece.
 
-    Returns `data` itself where nothing has to change. Raises MalformedTlv; depth and count are bounded.
+    Returns `data` itself where nothing has to change. Raises MalformedTlv; depth, count and the size of object
+    identifiers are bounded.
     """
     if _is_definite(data):
         return data
-    reader = _Reader(data)
-    body, end = reader.read(0, 0)
+    body, end = read_object(data, 0)
     return body + data[end:]
+
+
+def read_object(data: bytes, at: int) -> tuple[bytes, int]:
+    """The object at `at`, of definite length outside, and the offset after it. Raises MalformedTlv."""
+    if data[at + 1 : at + 2] == bytes((INDEFINITE,)) or data[at : at + 1] == bytes((OCTET_STRING_IN_PIECES,)):
+        return _Reader(data).read(at, 0)
+    item, end = tlv.read(data, at)
+    definite = item.raw if _is_definite(item.raw) else _Reader(item.raw).read(0, 0)[0]
+    return definite, end
 
 
 def _is_definite(data: bytes) -> bool:
@@ -38,7 +50,9 @@ def _is_definite(data: bytes) -> bool:
     Cut or senseless lengths are left to the parser that comes after, which names them.
     """
     at, size = 0, len(data)
-    while at + 1 < size:
+    for _ in range(OBJECTS_MAX):
+        if at + 1 >= size:
+            return True
         tag, length = data[at], data[at + 1]
         at += 2
         if tag & 0x1F == 0x1F or length > 0x84:  # tags of several bytes occur in no structure read here
@@ -49,9 +63,11 @@ def _is_definite(data: bytes) -> bool:
             count = length & 0x7F
             length = int.from_bytes(data[at : at + count], "big")
             at += count
+        if tag == OBJECT_IDENTIFIER and length > OBJECT_IDENTIFIER_MAX:
+            raise MalformedTlv(f"an object identifier of {length} bytes")
         if not tag & CONSTRUCTED:
             at += length
-    return True
+    raise MalformedTlv("too many objects")
 
 
 @dataclass
@@ -74,6 +90,8 @@ class _Reader:
         start, end = at + header.size, at + header.total
         if end > len(self.data):
             raise MalformedTlv(f"an object is cut: {end - len(self.data)} bytes missing")
+        if header.tag == OBJECT_IDENTIFIER and header.length > OBJECT_IDENTIFIER_MAX:
+            raise MalformedTlv(f"an object identifier of {header.length} bytes")
         if not tag[0] & CONSTRUCTED or tag[0] & 0x1F == 0x1F:
             return self.data[at:end], end
         content = self._until(start, end, depth)

@@ -22,6 +22,7 @@ from emrtd.pki.keys import PublicKey, RsaKey, load_public_key
 from emrtd.pki.signatures import HASHES, Scheme, scheme_of, verify
 
 CERTIFICATE_MAX = 1 << 16
+SERIAL_MAX = 64
 COUNTRY = "2.5.4.6"
 DIGITAL_SIGNATURE, KEY_CERT_SIGN, CRL_SIGN = 0, 5, 6  # bit numbers of KeyUsage
 USUAL_EXPONENTS = (3, 65537)
@@ -106,7 +107,7 @@ def _load(der: bytes, *, in_der: bool) -> Certificate:
         issuer=name_key(body["issuer"]),
         country=country_of(body["subject"]).upper(),
         issuer_country=country_of(body["issuer"]).upper(),
-        serial=body["serial_number"].native,
+        serial=_serial(body["serial_number"]),
         not_before=in_utc(body["validity"]["not_before"].native),
         not_after=in_utc(body["validity"]["not_after"].native),
         key=key,
@@ -128,6 +129,12 @@ def _load(der: bytes, *, in_der: bool) -> Certificate:
             *_algorithm_warnings(whole, key, scheme),
         ),
     )
+
+
+def _serial(number: core.Integer) -> int:
+    if len(number.contents) > SERIAL_MAX:
+        raise MalformedCertificate(f"a serial number of {len(number.contents)} bytes")
+    return int(number.native)
 
 
 def _profile_warnings(body: x509.TbsCertificate, found: Extensions) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from asn1crypto import core, x509
 
 from emrtd import tlv
+from emrtd.pki.ber import to_definite
 
 SUBJECT_KEY, KEY_USAGE, PRIVATE_KEY_USAGE, SUBJECT_NAMES, ISSUER_NAMES, BASIC_CONSTRAINTS = (
     f"2.5.29.{part}" for part in (14, 15, 16, 17, 18, 19)
@@ -57,7 +58,9 @@ def is_wrapped(key_identifier: bytes) -> bool:
 def authority_key(extensions: Extensions) -> bytes | None:
     if AUTHORITY_KEY not in extensions:
         return None
-    found: bytes | None = x509.AuthorityKeyIdentifier.load(extensions[AUTHORITY_KEY])["key_identifier"].native
+    found: bytes | None = x509.AuthorityKeyIdentifier.load(to_definite(extensions[AUTHORITY_KEY]))[
+        "key_identifier"
+    ].native
     return found
 
 
@@ -65,19 +68,21 @@ def key_usage(extensions: Extensions) -> frozenset[int] | None:
     """The numbers of the bits that are set."""
     if KEY_USAGE not in extensions:
         return None
-    return frozenset(number for number, bit in enumerate(core.BitString.load(extensions[KEY_USAGE]).native) if bit)
+    return frozenset(
+        number for number, bit in enumerate(core.BitString.load(to_definite(extensions[KEY_USAGE])).native) if bit
+    )
 
 
 def extended_key_usage(extensions: Extensions) -> tuple[str, ...]:
     if EXTENDED_KEY_USAGE not in extensions:
         return ()
-    return tuple(item.dotted for item in x509.ExtKeyUsageSyntax.load(extensions[EXTENDED_KEY_USAGE]))
+    return tuple(item.dotted for item in x509.ExtKeyUsageSyntax.load(to_definite(extensions[EXTENDED_KEY_USAGE])))
 
 
 def is_authority(extensions: Extensions) -> bool:
     if BASIC_CONSTRAINTS not in extensions:
         return False
-    return bool(x509.BasicConstraints.load(extensions[BASIC_CONSTRAINTS])["ca"].native)
+    return bool(x509.BasicConstraints.load(to_definite(extensions[BASIC_CONSTRAINTS]))["ca"].native)
 
 
 class _PrivateKeyUsage(core.Sequence):  # type: ignore[misc]
@@ -90,7 +95,7 @@ class _PrivateKeyUsage(core.Sequence):  # type: ignore[misc]
 def signing_period(extensions: Extensions) -> tuple[datetime | None, datetime | None]:
     if PRIVATE_KEY_USAGE not in extensions:
         return None, None
-    value = _PrivateKeyUsage.load(extensions[PRIVATE_KEY_USAGE])
+    value = _PrivateKeyUsage.load(to_definite(extensions[PRIVATE_KEY_USAGE]))
     start, end = (value[part].native for part in ("not_before", "not_after"))
     return None if start is None else in_utc(start), None if end is None else in_utc(end)
 
@@ -111,14 +116,14 @@ class _DocumentTypeList(core.Sequence):  # type: ignore[misc]
 def document_types(extensions: Extensions) -> tuple[str, ...]:
     if DOCUMENT_TYPES not in extensions:
         return ()
-    return tuple(_DocumentTypeList.load(extensions[DOCUMENT_TYPES])["types"].native)
+    return tuple(_DocumentTypeList.load(to_definite(extensions[DOCUMENT_TYPES]))["types"].native)
 
 
 def issuing_codes(extensions: Extensions) -> tuple[str, ...]:
     """The codes of the issuing State as they stand in its machine-readable zones (9303-12 7.1.1.2)."""
     if SUBJECT_NAMES not in extensions:
         return ()
-    return tuple(sorted(set(_codes(x509.GeneralNames.load(extensions[SUBJECT_NAMES])))))
+    return tuple(sorted(set(_codes(x509.GeneralNames.load(to_definite(extensions[SUBJECT_NAMES]))))))
 
 
 def _codes(names: x509.GeneralNames) -> Iterator[str]:

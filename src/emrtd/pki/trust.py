@@ -14,12 +14,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal, TypeVar
 
-from asn1crypto import pem
-
 from emrtd.errors import (
     AuthorityExpired,
     AuthorityRevoked,
     Malformed,
+    MalformedTrustFile,
     NotGenuine,
     NotSignedByTrustedAuthority,
     SignatureWrong,
@@ -29,6 +28,7 @@ from emrtd.errors import (
 from emrtd.pki.certificate import CRL_SIGN, Certificate, load_certificate
 from emrtd.pki.cms import SignerInfo
 from emrtd.pki.revocation import RevocationList, load_revocation_list
+from emrtd.pki.sources import is_pem, unarmored
 
 PATH_MAX = 5
 """Authorities above a signer: a link certificate for each of four changes of key, and the trusted one."""
@@ -39,6 +39,7 @@ Voucher = Literal["hand", "list", "unverified", "nobody"]
 """Who answers for a certificate: whoever gave it by hand, a verified master list, a list whose signature
 nobody verified, or nobody, so that it counts only under one that is vouched for."""
 RANK: dict[Voucher, int] = {"hand": 0, "list": 0, "unverified": 1, "nobody": 2}
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -274,16 +275,10 @@ def _entries(files: Iterable[bytes], voucher: Voucher, unusable: list[str]) -> I
 def _ders(files: Iterable[bytes]) -> Iterator[bytes]:
     """The DER objects of files that hold one in DER or several in PEM."""
     for content in files:
-        if not pem.detect(content):
-            yield content
-            continue
         try:
-            yield from [der for _, _, der in pem.unarmor(content, multiple=True)]
-        except ValueError:
+            yield from unarmored(content) if is_pem(content) else [content]
+        except MalformedTrustFile:
             yield content  # not readable, and counted as such
-
-
-K = TypeVar("K")
 
 
 def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
