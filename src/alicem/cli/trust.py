@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from alicem.app import now
 from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.enrolment import trust
 from emrtd.errors import Malformed
@@ -44,7 +43,8 @@ def import_(
     try:
         with trust.importing(into), Progress(console=err, transient=True) as bar:
             task = bar.add_task("certificates", total=None)
-            at, before = now(), trust.load_collection(into, at=now())
+            at = datetime.now(UTC)
+            before = trust.load_collection(into, at=at)
             found = collect(
                 trust.read_files(file),
                 roots=roots,
@@ -108,7 +108,7 @@ def show(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, metavar="DIR")], json: Json = False
 ) -> None:
     """Countries, generations and kinds of keys; what is of no use, and why."""
-    at = now()
+    at = datetime.now(UTC)
     try:
         found = trust.load_collection(folder, at=at)
         tree = _tree(found, at)

@@ -51,7 +51,7 @@ def dump(collection: Collection) -> tuple[bytes, bytes]:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode()[1:]
-    opening = f'{{"format":"emrtd-trust","version":{VERSION},"digest":"{_digest(rest, bundle)}",'
+    opening = f'{{"format":"emrtd-trust","version":{VERSION},"digest":"{digest_of(rest, bundle)}",'
     return opening.encode() + rest, bundle
 
 
@@ -77,7 +77,7 @@ def load_collection(index: bytes, bundle: bytes) -> Collection:
     if int(opening[1]) != VERSION:
         raise MalformedTrustFile(f"an index of version {int(opening[1])}; this library reads version {VERSION}")
     rest = index[opening.end() :]
-    if opening[2].decode() != _digest(rest, bundle):
+    if opening[2].decode() != digest_of(rest, bundle):
         raise MalformedTrustFile("index and bundle do not belong together, or one is damaged")
     try:
         return _collection(json.loads(b"{" + rest), bundle)
@@ -164,5 +164,5 @@ def _read_origin(row: dict[str, Any]) -> Origin:
     return Origin(**(row | times | {"warnings": tuple(row["warnings"])}))
 
 
-def _digest(rest: bytes, bundle: bytes) -> str:
+def digest_of(rest: bytes, bundle: bytes) -> str:
     return hashlib.sha256(rest + bundle).hexdigest()
