@@ -10,10 +10,15 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import chip, face, login
+from bench import chip, face, login, trust
 
 Row = tuple[str, float | str, str, str]
-TABLES: dict[str, Callable[[], list[Row]]] = {"chip": chip.rows, "face": face.rows, "sign-in": login.rows}
+TABLES: dict[str, Callable[[], list[Row]]] = {
+    "chip": chip.rows,
+    "trust": trust.rows,
+    "face": face.rows,
+    "sign-in": login.rows,
+}
 
 
 def main() -> int:

@@ -7,21 +7,13 @@ the median of several runs, so that a busy machine changes them little.
 
 from __future__ import annotations
 
-import resource
 import statistics
-import subprocess
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from emrtd import tlv
 from emrtd.authenticity import prove_chip
 from emrtd.contact import first_contact
 from emrtd.dates import PartialDate
@@ -144,46 +136,8 @@ def memory_kb(case: Case) -> float:
 def checking_rows(name: str, case: Case) -> list[Row]:
     raw, _, _ = read(case, extended=True)
     document = passive_authentication(raw, case.trust, at=NOW)
-    ours = median_ms(lambda: passive_authentication(raw, case.trust, at=NOW), 5 * RUNS)
     chip = median_ms(lambda: prove_chip(document, raw))
-    found: list[Row] = [
-        (f"passive authentication, {name}", ours, "ms", "bytes to verdict, index loaded, every group hashed"),
-        (f"proof of the chip, {name}", chip, "ms", "verification of " + " and ".join(prove_chip(document, raw))),
-    ]
-    peer = openssl_ms(case, raw)
-    if peer is not None:
-        note = "processor time of openssl cms -verify less that of openssl version: signature and path only"
-        found += [
-            (f"openssl cms -verify, {name}", peer, "ms", note),
-            (f"passive authentication / openssl, {name}", ours / peer, "ratio", "less than 1 is faster"),
-        ]
-    return found
-
-
-def openssl_ms(case: Case, raw: RawDocument) -> float | None:
-    """What OpenSSL's own program takes for the security object's signature and path; None without it."""
-    with tempfile.TemporaryDirectory() as folder:
-        sod, root = Path(folder, "sod.der"), Path(folder, "root.pem")
-        sod.write_bytes(tlv.expect(raw.sod, 0x77).value)
-        root.write_bytes(x509.load_der_x509_certificate(case.authority).public_bytes(Encoding.PEM))
-        verify = [
-            "openssl", "cms", "-verify", "-inform", "DER", "-in", str(sod), "-CAfile", str(root),
-            "-purpose", "any", "-no_check_time", "-out", str(Path(folder, "content")),
-        ]  # fmt: skip
-        try:
-            whole = statistics.median(_child_ms(verify) for _ in range(RUNS))
-            start_up = statistics.median(_child_ms(["openssl", "version"]) for _ in range(RUNS))
-        except (FileNotFoundError, subprocess.CalledProcessError):
-            return None
-    return max(0.01, whole - start_up)
-
-
-def _child_ms(command: list[str]) -> float:
-    """Processor time of a program, in its own code and in the kernel's."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return [(f"proof of the chip, {name}", chip, "ms", "verification of " + " and ".join(prove_chip(document, raw)))]
 
 
 def rows() -> list[Row]:
