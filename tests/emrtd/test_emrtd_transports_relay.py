@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emrtd.contact import FIRST_CONTACT
 from emrtd.errors import EmrtdError, LinkEnded, MalformedMessage, TagLost
 from emrtd.exchange import Batch, Command, Traffic, Transmit, run_async
 from emrtd.passive import RawDocument
-from emrtd.contact import FIRST_CONTACT
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emrtd import active_authentication
+from emrtd.contact import first_contact
 from emrtd.errors import MalformedMessage, TagLost, TranscriptMismatch, WrongAccessKey
 from emrtd.exchange import Transmit, run
 from emrtd.keys import Access, Can
 from emrtd.passive import RawDocument, passive_authentication
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip

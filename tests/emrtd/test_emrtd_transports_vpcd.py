@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from emrtd.contact import first_contact
 from emrtd.errors import DeviceFailure, TagLost
 from emrtd.exchange import run
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from getpass import getpass
 from pathlib import Path
-
-import typer
 
 from alicem.cli.says import USAGE, fail
 from emrtd import mrz
@@ -71,5 +70,4 @@ def _asked() -> Access:
 
 
 def _prompt(what: str) -> str:
-    answer: str = typer.prompt(what, default="", hide_input=True, show_default=False, err=True)
-    return answer.strip()
+    return getpass(f"{what}: ").strip()

@@ -37,7 +37,9 @@ def listing(json_: Annotated[bool, typer.Option("--json", help="as JSON, to stan
 
 def specimen(
     what: Annotated[str, typer.Argument(metavar="NAME|FILE", help="a description: its name, or a TOML file")],
-    into: Annotated[Path, typer.Option("--into", help="folder for the document, its keys and the trust in its State")],
+    into: Annotated[
+        Path | None, typer.Option("--into", help="folder for the document, its keys and the trust in its State")
+    ] = None,
     portrait: Annotated[
         Path | None, typer.Option("--portrait", help="JPEG or JPEG 2000 of 240 × 320 (default: a silhouette)")
     ] = None,
@@ -50,6 +52,8 @@ def specimen(
     if show:
         typer.echo(text, nl=False)
         return
+    if into is None:
+        fail("--into names the folder for what is made", USAGE)
     try:
         picture = specimen_portrait() if portrait is None else portrait.read_bytes()
         _make(name, parse_specimen(text), picture, into, datetime.now(UTC))
