@@ -37,6 +37,14 @@ def test_jpeg_with_fill_bytes_and_many_segments() -> None:
     assert (picture.width, picture.height) == (30, 40)
 
 
+def test_jpeg_that_begins_with_exif_and_its_thumbnail() -> None:
+    """As Hungary's displayed signatures begin; the thumbnail's own frame is not the image's."""
+    thumbnail = b"Exif\0\0" + jpeg(16, 20)
+    image = MAGIC["jpeg"] + b"\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail + jpeg(300, 100)[2:]
+    picture = read_picture(image, "DG7")
+    assert (picture.kind, picture.width, picture.height) == ("jpeg", 300, 100)
+
+
 @pytest.mark.parametrize("make", [jpeg, jp2, codestream])
 @pytest.mark.parametrize(("width", "height"), [(0, 100), (100, 0), (60_000, 100), (100, 60_000), (9_000, 9_000)])
 def test_absurd_sizes(make: object, width: int, height: int) -> None:
