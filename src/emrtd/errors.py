@@ -238,6 +238,12 @@ class SignerNotAllowed(NotGenuine):
     clause = "ICAO 9303-12 7.1.3"
 
 
+class SignedByAnotherState(NotGenuine):
+    """The authority above the signer does not speak for the State that issued the document."""
+
+    clause = "ICAO 9303-11 5.1, 9303-12 6.1.1"
+
+
 class AccessDowngraded(NotGenuine):
     """The signed DG14 advertises PACE, yet the chip was opened with BAC."""
 
