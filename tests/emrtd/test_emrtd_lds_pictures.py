@@ -42,7 +42,7 @@ def test_jpeg_that_begins_with_exif_and_its_thumbnail() -> None:
     thumbnail = b"Exif\0\0" + jpeg(16, 20)
     image = MAGIC["jpeg"] + b"\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail + jpeg(300, 100)[2:]
     picture = read_picture(image, "DG7")
-    assert (picture.kind, picture.width, picture.height) == ("jpeg", 300, 100)
+    assert picture == Picture(image, "jpeg", 300, 100)
 
 
 @pytest.mark.parametrize("make", [jpeg, jp2, codestream])
