@@ -19,8 +19,8 @@ from alicem.enrolment import trust
 from emrtd.errors import Malformed
 from emrtd.pki.bundle import origin_tree
 from emrtd.pki.collection import Collection, Held, LeftOut, Origin, collect
+from emrtd.pki.entry import Revocations
 from emrtd.pki.sources import read_source
-from emrtd.pki.trust import Revocations
 from emrtd.pki.verdict import validity
 
 app = typer.Typer(no_args_is_help=True, help="The authorities whose documents are believed.")

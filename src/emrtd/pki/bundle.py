@@ -29,7 +29,8 @@ from typing import Any
 
 from emrtd.errors import MalformedTrustFile
 from emrtd.pki.collection import Collection, Held, LeftOut, Origin
-from emrtd.pki.trust import RANK, Entry, Revocations, TrustStore
+from emrtd.pki.entry import RANK, Entry, Revocations
+from emrtd.pki.trust import TrustStore
 from emrtd.pki.verdict import Verdict
 
 INDEX_MAX = 1 << 27

@@ -23,10 +23,11 @@ from emrtd.errors import (
     SignerExpired,
 )
 from emrtd.pki.certificate import load_certificate
+from emrtd.pki.entry import RANK, Entry, Revocations, Voucher
 from emrtd.pki.master_list import MasterList, parse_master_list, verify_master_list
 from emrtd.pki.revocation import load_revocation_list
 from emrtd.pki.sources import Source, read_source
-from emrtd.pki.trust import RANK, Entry, Revocations, TrustStore, Voucher
+from emrtd.pki.trust import TrustStore
 from emrtd.pki.verdict import Verdict, judge
 
 Progress = Callable[[int, int], None]

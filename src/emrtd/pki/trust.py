@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from emrtd.errors import (
     AuthorityExpired,
@@ -27,6 +27,7 @@ from emrtd.errors import (
 )
 from emrtd.pki.certificate import CRL_SIGN, Certificate, load_certificate
 from emrtd.pki.cms import SignerInfo
+from emrtd.pki.entry import RANK, Entry, Revocations, Voucher
 from emrtd.pki.revocation import RevocationList, load_revocation_list
 from emrtd.pki.sources import is_pem, unarmored
 
@@ -34,57 +35,8 @@ PATH_MAX = 5
 """Authorities above a signer: a link certificate for each of four changes of key, and the trusted one."""
 ATTEMPTS_MAX = 64
 """Signatures tried for one path, whatever a directory claims."""
-
-Voucher = Literal["hand", "list", "unverified", "nobody"]
-"""Who answers for a certificate: whoever gave it by hand, a verified master list, a list whose signature
-nobody verified, or nobody, so that it counts only under one that is vouched for."""
-RANK: dict[Voucher, int] = {"hand": 0, "list": 0, "unverified": 1, "nobody": 2}
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One certificate of a store, with what it is looked up by; ``issues`` is True for an authority."""
-
-    der: bytes = field(repr=False)
-    voucher: Voucher
-    issues: bool
-    subject: str
-    issuer: str
-    serial: int
-    key_id: bytes | None
-
-    @classmethod
-    def of(cls, certificate: Certificate, voucher: Voucher) -> Entry:
-        found = cls(
-            der=certificate.der,
-            voucher=voucher,
-            issues=certificate.may_issue,
-            subject=certificate.subject,
-            issuer=certificate.issuer,
-            serial=certificate.serial,
-            key_id=certificate.key_id,
-        )
-        found.__dict__["certificate"] = certificate
-        return found
-
-    @cached_property
-    def certificate(self) -> Certificate:
-        """Raises MalformedCertificate, UnsupportedAlgorithm."""
-        return load_certificate(self.der)
-
-
-@dataclass(frozen=True)
-class Revocations:
-    """A revocation list whose signature was verified when the store was made; ``country`` in capitals."""
-
-    der: bytes = field(repr=False)
-    country: str
-
-    @cached_property
-    def list(self) -> RevocationList:
-        return load_revocation_list(self.der)
 
 
 @dataclass(frozen=True)
@@ -226,9 +178,7 @@ class TrustStore:
                 raise SignerNotAllowed("an authority signed a revocation list of another country")
             if entry.voucher == "nobody":
                 self.authority_of(authority)
-            held = Revocations(found.der, found.country)
-            held.__dict__["list"] = found
-            return held
+            return Revocations.of(found)
         raise NotSignedByTrustedAuthority(f"no trusted authority signed the list of {found.issuer}")
 
     def _check_revocation(self, signer: Certificate, path: tuple[Entry, ...], at: datetime) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from typing import Literal
 
 from emrtd.errors import Malformed, SignatureWrong
 from emrtd.pki.certificate import Certificate
-from emrtd.pki.trust import ATTEMPTS_MAX, Entry, TrustStore
+from emrtd.pki.entry import Entry
+from emrtd.pki.trust import ATTEMPTS_MAX, TrustStore
 
 Standing = Literal["self_signed", "link", "issued", "issuer_absent", "unusable"]
 """``link`` is an authority another authority certified, ``issued`` a document signer; ``issuer_absent`` one
