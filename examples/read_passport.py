@@ -1,63 +1,77 @@
 """Read a travel document and check it, from the first command to the holder's name.
 
-Here the chip is a specimen in memory, so the example runs anywhere: `python examples/read_passport.py`.
-For a real one, replace `chip` by a function that sends a command APDU to your reader and returns the answer,
-`trust` by the certificates of your master list, and the access key by what is printed on the document.
+    python examples/read_passport.py                     a specimen in memory: runs anywhere
+    python examples/read_passport.py READER FOLDER       what lies on a PC/SC reader of that name; trust in FOLDER
+
+FOLDER holds certificates of country signing authorities, DER or PEM. PC/SC needs pyscard: docs/chip.md.
 """
 
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, date, datetime, timedelta
+import sys
+from datetime import UTC, datetime
+from getpass import getpass
+from pathlib import Path
 
-from emrtd import active_authentication
-from emrtd.dates import PartialDate
-from emrtd.errors import AccessRefused, NotGenuine, WireFailure
+from emrtd.authenticity import prove_chip
+from emrtd.contact import first_contact
+from emrtd.errors import EmrtdError, NoChipKey, TagLost
 from emrtd.exchange import Traffic, run
 from emrtd.keys import MrzKey
-from emrtd.passive import passive_authentication
-from emrtd.pki.specimen import make_authority, make_signer
+from emrtd.passive import RawDocument, passive_authentication
 from emrtd.pki.trust import TrustStore
-from emrtd.contact import first_contact
 from emrtd.reading import read_document
-from emrtd.softchip import Description, SoftChip, personalise
+from emrtd.softchip.specimen_file import examples, issue, make_state, parse_specimen, specimen_portrait
+from emrtd.transports.pcsc import Card
+from emrtd.transports.software import Specimen
 
 
-def specimen(now: datetime) -> tuple[SoftChip, TrustStore]:
-    """A specimen State, one of its passports on a software chip, and the trust that accepts it."""
-    authority = make_authority("UT", at=now - timedelta(days=30), rng=secrets.token_bytes)
-    signer = make_signer(authority, at=now - timedelta(days=1), rng=secrets.token_bytes)
-    holder = Description(
-        surname="Lefèvre-Dœuil",
-        given_names="Zoë Anaïs",
-        number="24AA12345",
-        birth_date=PartialDate(1990, 5, 17),
-        sex="F",
-        nationality="UTO",
-        issuer="UTO",
-        expires=date(now.year + 8, 2, 28),
-        portrait=b"\xff\xd8\xff" + bytes(15_000),  # any JPEG or JPEG 2000 file
-        birth_place=("Besançon",),
-    )
-    document = personalise(holder, signer, rng=secrets.token_bytes, at=now)
-    return SoftChip(document, secrets.token_bytes), TrustStore.of([authority.certificate])
+def specimen(now: datetime) -> tuple[Specimen, MrzKey, TrustStore]:
+    """A passport of a specimen State, what is printed on it, and the trust that accepts it."""
+    described = parse_specimen(examples()["french-passport"])
+    state = make_state(described.state, at=now, rng=secrets.token_bytes)
+    document = issue(described, state, specimen_portrait(), at=now, rng=secrets.token_bytes).document
+    return Specimen(document, secrets.token_bytes), document.access, TrustStore.of([state.certificate])
+
+
+def on_reader(name: str, folder: Path) -> tuple[Card, MrzKey, TrustStore]:
+    """The document on a reader, its key from the keyboard, trust from a folder."""
+    key = MrzKey(*(getpass(f"{part}: ") for part in ("Document number", "Birth date YYMMDD", "Expiry date YYMMDD")))
+    return Card(name), key, TrustStore.of(file.read_bytes() for file in folder.glob("*.cer"))
+
+
+def read(chip: Specimen | Card, key: MrzKey, traffic: Traffic) -> RawDocument:
+    """Everything on the chip. When the document slips it is waited for, and the reading goes on where it was."""
+    lost = TagLost()
+    while True:
+        chip.connect()
+        try:
+            contact = run(first_contact(), chip, traffic)
+            reading = read_document(key, contact=contact, rng=secrets.token_bytes, resume=lost.read)
+            return run(reading, chip, traffic)
+        except TagLost as again:
+            if again.read == lost.read:
+                raise
+            lost = again
 
 
 def main() -> None:
-    now = datetime.now(UTC)
-    chip, trust = specimen(now)
-    key = MrzKey(document_number="24AA12345", birth_date="900517", expiry_date=f"{(now.year + 8) % 100:02d}0228")
-    traffic = Traffic()
+    now, traffic = datetime.now(UTC), Traffic()
+    chip, key, trust = on_reader(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) > 2 else specimen(now)
     try:
-        found = run(first_contact(), chip)
-        reading = read_document(key, contact=found, rng=secrets.token_bytes)
-        raw = run(reading, chip, traffic)
+        with chip:
+            raw = read(chip, key, traffic)
         document = passive_authentication(raw, trust, at=now)
-        active_authentication.verify(document, raw)
-    except (AccessRefused, WireFailure, NotGenuine) as refusal:
+        try:
+            shown = ", ".join(prove_chip(document, raw))
+        except NoChipKey:
+            shown = "nothing: its State gave it no key"
+    except EmrtdError as refusal:
         raise SystemExit(f"{type(refusal).__name__}: {refusal} ({refusal.clause})") from None
     print(f"{document.full_name}, born {document.birth_date}, {document.mrz.nationality}")
     print(f"document {document.mrz.number} of {document.mrz.issuer}, valid until {document.expiry_date}")
+    print(f"signed by {document.signer.country}; the chip showed by {shown} that it is no copy")
     print(f"portrait: {len(document.portrait.image)} bytes of {document.portrait.format}")
     print(f"read in {traffic.round_trips} round trips, {traffic.commands} commands, {traffic.bytes} bytes")
     print("warnings:", ", ".join(document.warnings) or "none")

@@ -1,0 +1,57 @@
+"""docs/chip.md as a new user follows it: its shell and Python blocks run, and what it names exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emrtd import errors
+
+PAGE = (Path(__file__).parents[2] / "docs" / "chip.md").read_text("utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_every_command_that_needs_no_reader_runs_in_the_order_of_the_page(tmp_path: Path) -> None:
+    script = 'set -e\nalicem() { "$PYTHON" -m alicem "$@"; }\n' + "\n".join(blocks("sh"))
+    script = script.replace("; test $? = 1", " || test $? = 1")
+    environment = os.environ | {"PYTHON": sys.executable}
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("Genuine: a document that FR signed.") == 2
+    assert '"verdict": "genuine"' in done.stdout
+    assert "ChipIsCopy" in done.stderr
+
+
+def test_the_library_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    exec(compile(code, "docs/chip.md", "exec"), {})  # noqa: S102 - our own page
+    assert "Zoë Anaïs Lefèvre-Dœuil 24AA12345 ('CA-ECDH-3DES', 'AA-ECDSA')" in capsys.readouterr().out
+
+
+def test_every_reason_of_the_page_is_an_error_of_the_library() -> None:
+    table = PAGE.partition("## What a verdict means")[2].partition("## A folder")[0]
+    named = [
+        name
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    assert len(named) > 15
+    assert [name for name in named if name != "genuine" and not hasattr(errors, name)] == []
+
+
+def test_the_example_runs() -> None:
+    example = Path(__file__).parents[2] / "examples" / "read_passport.py"
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "signed by FR; the chip showed by CA-ECDH-3DES, AA-ECDSA that it is no copy" in done.stdout
