@@ -50,6 +50,15 @@ def test_every_reason_of_the_page_is_an_error_of_the_library() -> None:
     assert [name for name in named if name != "genuine" and not hasattr(errors, name)] == []
 
 
+def test_every_refusal_of_a_document_is_on_the_page() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    refusals = [kind for kind in kinds if issubclass(kind, (errors.NotGenuine, errors.AccessRefused))]
+    told = [
+        kind.__name__ for kind in refusals if kind not in (errors.NotGenuine, errors.AccessRefused, errors.NoChipKey)
+    ]
+    assert [name for name in told if f"`{name}`" not in PAGE] == []
+
+
 def test_the_example_runs() -> None:
     example = Path(__file__).parents[2] / "examples" / "read_passport.py"
     done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=60, check=False)
