@@ -50,7 +50,7 @@ def make_case(
     chip_authentication: tuple[str, ...] = (),
 ) -> Case:
     rng = seeded(f"{authority_kind} {signer_kind}".encode())
-    authority = make_authority("UT", at=MADE - timedelta(days=90), rng=rng, kind=authority_kind)
+    authority = make_authority("FR", at=MADE - timedelta(days=90), rng=rng, kind=authority_kind)
     signer = make_signer(authority, at=MADE - timedelta(days=1), rng=rng, kind=signer_kind)
     description = Description(
         surname="Lefèvre",

@@ -21,6 +21,7 @@ from emrtd.errors import (
     DataGroupAltered,
     DataGroupNotSigned,
     GroupNotRead,
+    Malformed,
     MalformedSignedData,
     Misuse,
     NotSignedByTrustedAuthority,
@@ -29,6 +30,7 @@ from emrtd.errors import (
     SignerNotAllowed,
 )
 from emrtd.lds.card_security import parse_card_security
+from emrtd.lds.com import parse_com
 from emrtd.lds.dg1 import parse_dg1
 from emrtd.lds.dg2 import Dg2, Portrait, parse_dg2
 from emrtd.lds.dg7 import Dg7, parse_dg7
@@ -42,6 +44,7 @@ from emrtd.mrz import Mrz
 from emrtd.pace import ChipMapping
 from emrtd.pki.certificate import DIGITAL_SIGNATURE, Certificate
 from emrtd.pki.cms import readable
+from emrtd.pki.states import check_issuing_state
 from emrtd.pki.trust import TrustStore
 
 T = TypeVar("T")
@@ -129,12 +132,18 @@ class AuthenticDocument:
     @property
     def surname(self) -> str:
         """As DG11 writes it, accents kept; else from the machine-readable zone."""
-        return self.dg11.primary if self.dg11 and self.dg11.primary else self.mrz.primary
+        return self._written.primary if self._written else self.mrz.primary
 
     @property
     def given_names(self) -> str:
         """As DG11 writes them; "" where the holder has a single name."""
-        return self.dg11.secondary if self.dg11 and self.dg11.primary else self.mrz.secondary
+        return self._written.secondary if self._written else self.mrz.secondary
+
+    @property
+    def _written(self) -> Dg11 | None:
+        """DG11 where it has the name, and divides it as the zone does."""
+        names = self.dg11 if self.dg11 and self.dg11.primary else None
+        return names if names and (names.secondary or not (self.dg1 and self.dg1.secondary)) else None
 
     @property
     def full_name(self) -> str:
@@ -175,7 +184,7 @@ def passive_authentication(raw: RawDocument, trust: TrustStore, *, at: datetime)
     """Check that a trusted State signed what the chip gave, at the moment `at` (with time zone).
 
     Raises NotSignedByTrustedAuthority, SignatureWrong, SignerExpired, AuthorityExpired, SignerRevoked,
-    SignerNotAllowed, DataGroupAltered, DataGroupNotSigned, AccessDowngraded; Malformed and its kind where
+    SignerNotAllowed, SignedByAnotherState, DataGroupAltered, DataGroupNotSigned, AccessDowngraded; Malformed and its kind where
     the bytes cannot be read.
     """
     if at.tzinfo is None:
@@ -197,7 +206,7 @@ def _card_security(raw: RawDocument, signer: Signer, trust: TrustStore, at: date
     if raw.card_security is None:
         return None
     security = parse_card_security(raw.card_security)
-    certificate = security.signed.signed_by()[1]
+    certificate = security.signed.signed_by(trust.signers_named(security.signed.signers[0]))[1]
     _check_signer(certificate, security.signing_time, at)
     authority, _ = trust.check_path(certificate, at)
     if authority.country != signer.country:
@@ -258,17 +267,22 @@ def _document(
     warnings: tuple[str, ...],
 ) -> AuthenticDocument:
     groups = raw.groups
-    dg1, dg2, dg7 = (_parsed(parse_dg1, groups, 1), _parsed(parse_dg2, groups, 2), _parsed(parse_dg7, groups, 7))
-    dg11, dg12, dg13 = (
-        _parsed(parse_dg11, groups, 11),
-        _parsed(parse_dg12, groups, 12),
-        _parsed(parse_dg13, groups, 13),
-    )
-    dg14, dg15 = _parsed(parse_dg14, groups, 14), _parsed(parse_dg15, groups, 15)
+    unread: list[str] = []
+    dg1, dg2, dg14, dg15 = (
+        _parsed(parse_dg1, groups, 1), _parsed(parse_dg2, groups, 2),
+        _parsed(parse_dg14, groups, 14), _parsed(parse_dg15, groups, 15),
+    )  # fmt: skip
+    dg7, dg11, dg12, dg13 = (
+        _optional(parse_dg7, groups, 7, unread), _optional(parse_dg11, groups, 11, unread),
+        _optional(parse_dg12, groups, 12, unread), _optional(parse_dg13, groups, 13, unread),
+    )  # fmt: skip
     _check_document_type(signer.certificate, dg1)
+    if dg1 is not None:
+        check_issuing_state(signer.authority, dg1.issuer)
     if dg14 is not None and dg14.pace and raw.protocol == "BAC":
         raise AccessDowngraded("the chip advertises PACE in DG14 and was opened with BAC")
     found = (dg1, dg2, dg7, dg11, dg12, dg13, dg14, dg15, security)
+    warnings += _access_warnings(raw, dg14) + _list_warnings(raw.com, signed) + tuple(unread)
     document = AuthenticDocument(
         signer=signer,
         at=at,
@@ -284,7 +298,7 @@ def _document(
         card_security=security,
         signed_groups=signed,
         read_groups=frozenset(groups),
-        warnings=warnings + _access_warnings(raw, dg14) + tuple(name for one in found if one for name in one.warnings),
+        warnings=warnings + tuple(name for one in found if one for name in one.warnings),
         _proof=_PROOF,
     )
     if dg1 is not None:  # parse once: a date that cannot be resolved is refused here, not where it is used
@@ -294,6 +308,26 @@ def _document(
 
 def _parsed(parse: Callable[[bytes], T], groups: Mapping[int, bytes], number: int) -> T | None:
     return parse(groups[number]) if number in groups else None
+
+
+def _optional(parse: Callable[[bytes], T], groups: Mapping[int, bytes], number: int, unread: list[str]) -> T | None:
+    """A group that nothing rests on: signed, but unreadable, it is told and left out."""
+    try:
+        return _parsed(parse, groups, number)
+    except Malformed:
+        unread.append(f"dg{number}_unreadable")
+        return None
+
+
+def _list_warnings(com: bytes | None, signed: frozenset[int]) -> tuple[str, ...]:
+    """EF.COM is not signed: what it says can only be remarked upon."""
+    if com is None:
+        return ()
+    try:
+        listed = parse_com(com)
+    except Malformed:
+        return ("com_unreadable",)
+    return listed.warnings + (() if set(listed.groups) == signed else ("com_lists_other_groups",))
 
 
 def _access_warnings(raw: RawDocument, dg14: SecurityInfos | None) -> tuple[str, ...]:

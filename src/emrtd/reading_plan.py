@@ -9,19 +9,18 @@ ends its channel at an error is not asked by guess a second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from emrtd.apdu import OK
 from emrtd.contact import CORRECT_LENGTH, END_OF_FILE, GO_ON, WRONG_OFFSET
-from emrtd.errors import MalformedFile, NoTravelDocument, ReadRefused
+from emrtd.errors import Malformed, MalformedFile, NoTravelDocument, ReadRefused
 from emrtd.files import (
     CARD_SECURITY,
     COM,
-    NEVER_SELECTED,
+    GROUP_TAGS,
     SOD,
     ElementaryFile,
-    group_file,
     read_binary,
     read_content,
     select_application,
@@ -30,6 +29,7 @@ from emrtd.files import (
 )
 from emrtd.gathering import HEADER_MAX, Gathering
 from emrtd.lds.com import parse_com
+from emrtd.lds.sod import parse_sod
 from emrtd.passive import RawDocument
 from emrtd.proofs import NO_FILE, Proofs
 from emrtd.steps import Answer, Place, ReadStep
@@ -65,9 +65,9 @@ class ReadingPlan:
     def plan(self, place: Place, *, extended: bool) -> tuple[ReadStep, ...]:
         """The next batch, from `place` on: what proves the chip, what is missing of every file, the portrait last."""
         size = self.size if extended else min(self.size, SHORT_READS[0])
-        if self.careful:
-            self._believe_com()
         pending = [item for item in self.files.values() if not item.done]
+        if self.careful:
+            pending = self._surely_there(pending)
         outside = [item for item in pending if item.file.in_master_file]
         inside = [item for item in pending if not item.file.in_master_file]
         steps = list(self._outside(outside, place, size, extended))
@@ -85,19 +85,22 @@ class ReadingPlan:
         for item in files:
             yield from self._read_file(item, size, extended)
 
-    def _believe_com(self) -> None:
-        """Do not ask for files that EF.COM does not list, where asking in vain costs the channel.
+    def _surely_there(self, pending: list[Gathering]) -> list[Gathering]:
+        """Where asking in vain costs the channel: EF.COM and the security object first, then what either of them lists.
 
-        EF.COM is not signed, but hiding a file gains nothing: the security object lists what was signed.
+        EF.COM is not signed and may leave groups out; the security object names all that were signed.
         """
-        com = self.files[COM.file_id]
-        if com.done and not com.absent:
-            listed = {
-                group_file(number).file_id for number in parse_com(com.content()).groups if number not in NEVER_SELECTED
-            }
+        lists = [self.files[file.file_id] for file in (COM, SOD)]
+        missing = [item for item in lists if not item.done]
+        if missing:
+            return [item for item in pending if item in missing or item.file.in_master_file]
+        listed = _listed(lists[0], lambda content: parse_com(content).groups)
+        signed = _listed(lists[1], lambda content: parse_sod(content).hashes)
+        if listed or signed:
             for file_id, item in self.files.items():
-                outside = item.file.in_master_file
-                item.absent = item.absent or not (outside or file_id in listed | {COM.file_id, SOD.file_id})
+                number = file_id - 0x0100
+                item.absent = item.absent or (number in GROUP_TAGS and number not in listed | signed)
+        return [item for item in pending if not item.absent]
 
     def _read_file(self, item: Gathering, size: int, extended: bool, *, last: bool = False) -> Iterable[ReadStep]:
         file_id = item.file.file_id
@@ -222,6 +225,14 @@ class ReadingPlan:
             chip_mapping=proofs.mapping,
             protocol=protocol,
         )
+
+
+def _listed(item: Gathering, read: Callable[[bytes], Iterable[int]]) -> set[int]:
+    """The data groups that a file lists; none where it is absent or cannot be read, which is told when it is checked."""
+    try:
+        return set() if item.absent else set(read(item.content()))
+    except Malformed:
+        return set()
 
 
 def _nearer(end: int | None, offset: int) -> int:

@@ -43,7 +43,7 @@ class State:
 @cache
 def make_state(authority: str = "secp384r1", signer: str = "secp256r1", pss: bool = False) -> State:
     rng = seeded(f"{authority} {signer} {pss}".encode())
-    above = make_authority("UT", at=MADE - timedelta(days=30), rng=rng, kind=authority, pss=pss)
+    above = make_authority("FR", at=MADE - timedelta(days=30), rng=rng, kind=authority, pss=pss)
     below = make_signer(above, at=MADE - timedelta(days=1), rng=rng, kind=signer, pss=pss)
     trust = TrustStore.of([above.certificate], [make_revocation_list(above, [], at=NOW)])
     return State(above, below, trust)

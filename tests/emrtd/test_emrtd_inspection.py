@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from emrtd_specimens import DESCRIPTION, JPEG, NOW, make_document, make_state, read
+from emrtd_specimens import DESCRIPTION, JPEG, MADE, NOW, make_document, make_state, read
 
 from emrtd import chip_authentication, tlv
 from emrtd.apdu import parse_command
 from emrtd.authenticity import prove_chip
 from emrtd.chip_authentication import offers
 from emrtd.contact import first_contact
-from emrtd.errors import ChipIsCopy, DataGroupAltered, EmrtdError, NoChipKey, TagLost
+from emrtd.errors import ChipIsCopy, DataGroupAltered, EmrtdError, MalformedFile, NoChipKey, TagLost
 from emrtd.exchange import Traffic, run
-from emrtd.files import CARD_SECURITY, group_file
+from emrtd.files import CARD_SECURITY, COM, group_file
 from emrtd.groups import CURVE_PARAMETERS, CurveGroup, standardised
 from emrtd.key_agreement import load_public
 from emrtd.keys import AUTHENTICATION, ENCRYPTION
+from emrtd.lds.com import compose_com
 from emrtd.lds.security_infos import parse_dg14
 from emrtd.passive import AuthenticDocument, RawDocument, passive_authentication
 from emrtd.reading import read_document
@@ -27,6 +29,7 @@ from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, ChipProfile, Description, SoftChip
 from emrtd.softchip.document import ChipSecret
 from emrtd.softchip.faults import lost_after
+from emrtd.softchip.signing import compose_sod
 
 FRENCH_SIZE = replace(DESCRIPTION, portrait=JPEG[:17] + seeded(b"large")(17_900))
 SMALL = replace(DESCRIPTION, portrait=JPEG[:900])
@@ -348,3 +351,59 @@ def test_the_first_command_after_the_agreement_selects_what_every_chip_has() -> 
     run(read_document(document.access, rng=seeded(b"t")), listen)
     agreed = max(index for index, apdu in enumerate(commands) if apdu[1] == 0x86)
     assert parse_command(commands[agreed + 1]).ins == 0xA4
+
+
+def test_every_group_that_may_be_read() -> None:
+    """DG1, 2, 7, 11, 12, 13, 14 and 15, the portrait in a record of the newer standard."""
+    description = replace(
+        SMALL, portrait_standard="39794-5", signature=JPEG[:400], issued=date(2024, 2, 29),
+        issuing_authority="Préfecture du Finistère", national=b"\x04\x03abc", chip_authentication=("ECDH-AES-128/13",),
+    )  # fmt: skip
+    document = make_document(description)
+    chip = SoftChip(document, seeded(b"silicon"))
+    reading = read_document(document.access, rng=seeded(b"t"), files=(1, 2, 7, 11, 12, 13, 14, 15))
+    found, _ = inspect(run(reading, chip))
+    assert found.dg7 is not None
+    assert found.dg7.signatures[0].image == JPEG[:400]
+    assert found.dg12 is not None
+    assert (str(found.dg12.issue_date), found.dg12.issuing_authority) == ("2024-02-29", "Préfecture du Finistère")
+    assert found.dg13 is not None
+    assert found.dg13.content == b"\x04\x03abc"
+    assert (found.portrait.image, found.portrait.standard) == (SMALL.portrait, "39794-5")
+    assert found.read_groups == found.signed_groups == {1, 2, 7, 11, 12, 13, 14, 15}
+
+
+def test_a_signed_group_that_cannot_be_read_is_told_where_nothing_rests_on_it() -> None:
+    state = make_state()
+    raw = read(make_document(specimen()))
+    groups = {**raw.groups, 12: b"\x6c\x05\x00"}
+    sod = compose_sod(groups, state.signer, digest="sha256", at=MADE)
+    found = passive_authentication(replace(raw, groups=groups, sod=sod), state.trust, at=NOW)
+    assert found.dg12 is None
+    assert "dg12_unreadable" in found.warnings
+    broken = {**raw.groups, 1: b"\x61\x05\x00"}
+    with pytest.raises(MalformedFile):
+        sod = compose_sod(broken, state.signer, digest="sha256", at=MADE)
+        passive_authentication(replace(raw, groups=broken, sod=sod), state.trust, at=NOW)
+
+
+def test_what_com_says_is_remarked_upon() -> None:
+    raw = read(make_document(specimen()))
+    for com, warning in ((b"\x60\x01", "com_unreadable"), (compose_com((1, 2)), "com_lists_other_groups")):
+        assert warning in passive_authentication(replace(raw, com=com), make_state().trust, at=NOW).warnings
+
+
+@pytest.mark.parametrize("com", [b"\x60\x02\x5c\x00", b"\x60\x01", compose_com((1,))], ids=["empty", "broken", "short"])
+def test_a_careful_reading_does_not_rest_on_com(com: bytes) -> None:
+    """A chip that ends its channel at errors, with an EF.COM that leaves groups out: the security object lists them."""
+    document = make_document(replace(SMALL, quirks=()), profile=ChipProfile(errors="plain_and_close"))
+    files = {**document.files, COM.file_id: com}
+    raw = read(replace(document, files=files))
+    assert set(raw.groups) == {1, 2, 11, 14, 15}
+
+
+def test_a_name_that_dg11_does_not_divide() -> None:
+    """Some write it with a blank where the zone has two fillers: the zone divides."""
+    document = read(make_document(replace(SMALL, surname="Lefèvre Zoë", given_names="", details=True)))
+    undivided = passive_authentication(document, make_state().trust, at=NOW)
+    assert (undivided.surname, undivided.given_names) == ("Lefèvre Zoë", "")

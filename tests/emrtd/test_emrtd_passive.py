@@ -30,6 +30,7 @@ from emrtd.errors import (
     NoChipKey,
     NotSignedByTrustedAuthority,
     SignatureWrong,
+    SignedByAnotherState,
     SignerExpired,
     SignerNotAllowed,
     SignerRevoked,
@@ -74,7 +75,7 @@ def test_a_genuine_document(raw: RawDocument, state: State) -> None:
     assert document.dg11
     assert document.dg11.birth_place == ("Besançon",)
     assert document.dg11.personal_number == "1990055512345"
-    assert document.signer.country == "UT"
+    assert document.signer.country == "FR"
     assert document.protocol == "BAC"
     assert document.signed_groups == {1, 2, 11, 14, 15}
     assert document.warnings == ()
@@ -175,9 +176,21 @@ def test_an_unknown_authority(raw: RawDocument) -> None:
         accept(raw, make_state("secp521r1", "secp384r1"))
 
 
+def test_another_trusted_state_does_not_sign_for_this_one(state: State) -> None:
+    """With a whole master list trusted, any State could else sign a French passport."""
+    other = make_authority("DE", at=MADE - timedelta(days=30), rng=seeded(b"other"))
+    signer = make_signer(other, at=MADE - timedelta(days=1), rng=seeded(b"other"))
+    both = TrustStore.of([other.certificate, state.authority.certificate])
+    document = personalise(DESCRIPTION, signer, rng=seeded(b"chip"), at=MADE)
+    with pytest.raises(SignedByAnotherState):
+        passive_authentication(read(document), both, at=NOW)
+    german = personalise(replace(DESCRIPTION, issuer="D"), signer, rng=seeded(b"chip"), at=MADE)
+    assert passive_authentication(read(german), both, at=NOW).signer.country == "DE"
+
+
 def test_an_authority_that_only_borrows_the_name(state: State) -> None:
     """Same country, same name, own key: what a forger can make."""
-    forger = make_authority("UT", at=MADE - timedelta(days=30), rng=seeded(b"forger"))
+    forger = make_authority("FR", at=MADE - timedelta(days=30), rng=seeded(b"forger"))
     signer = make_signer(forger, at=MADE - timedelta(days=1), rng=seeded(b"forger"))
     document = personalise(DESCRIPTION, signer, rng=seeded(b"chip"), at=MADE)
     with pytest.raises(NotSignedByTrustedAuthority):
@@ -235,7 +248,7 @@ def test_validity_of_signer_and_authority(raw: RawDocument, state: State) -> Non
         accept(raw, state, at=datetime(2037, 1, 1, tzinfo=UTC))
     with pytest.raises(SignerExpired):
         accept(raw, state, at=MADE - timedelta(days=2))
-    short = make_authority("UT", at=MADE - timedelta(days=30), rng=seeded(b"short"), years=1)
+    short = make_authority("FR", at=MADE - timedelta(days=30), rng=seeded(b"short"), years=1)
     signer = make_signer(short, at=MADE, rng=seeded(b"short"))
     document = read(personalise(DESCRIPTION, signer, rng=seeded(b"chip"), at=MADE))
     with pytest.raises(AuthorityExpired):

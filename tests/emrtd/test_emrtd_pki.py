@@ -149,7 +149,7 @@ def test_certificate_values(state: State) -> None:
     assert signer.issuer_key_id == authority.key_id
     assert authority.key_id == hashlib.sha1(_bits(authority.der), usedforsecurity=False).digest()
     assert (signer.is_authority, authority.is_authority) == (False, True)
-    assert signer.country == "UT"
+    assert signer.country == "FR"
     assert signer.serial == state.signer.serial
     assert signer.may_sign_at(MADE)
     assert not signer.may_sign_at(MADE + timedelta(days=120))

@@ -14,8 +14,11 @@ from emrtd.files import CARD_ACCESS, CARD_SECURITY, COM, SOD, group_file
 from emrtd.keys import Can, MrzKey
 from emrtd.lds.com import compose_com
 from emrtd.lds.dg1 import compose_dg1
-from emrtd.lds.dg2 import compose_dg2
+from emrtd.lds.dg2 import Standard, compose_dg2
+from emrtd.lds.dg7 import compose_dg7
 from emrtd.lds.dg11 import Dg11, compose_dg11
+from emrtd.lds.dg12 import Dg12, compose_dg12
+from emrtd.lds.dg13 import compose_dg13
 from emrtd.lds.dg15 import compose_dg15
 from emrtd.lds.security_infos import (
     ACTIVE_AUTHENTICATION,
@@ -41,7 +44,8 @@ class Description:
     and height. ``active_authentication`` is "none", "rsa-2048" or a curve. ``details`` puts DG11 on the chip.
     ``pace`` and ``chip_authentication`` name protocols as `emrtd.softchip.protocols` does; without
     ``chip_authentication_told`` DG14 has the key alone. ``can`` is the card access number printed on such a document,
-    "" for none. ``quirks`` are names of `emrtd.softchip.quirks.FILES`.
+    "" for none. ``signature`` is an image of the holder's own for DG7, ``issued`` puts DG12 on the chip, ``national``
+    is the content of DG13; b"" and None for none. ``quirks`` are names of `emrtd.softchip.quirks.FILES`.
     """
 
     surname: str
@@ -67,6 +71,11 @@ class Description:
     chip_authentication: tuple[str, ...] = ()
     chip_authentication_told: bool = True
     can: str = ""
+    portrait_standard: Standard = "19794-5"
+    signature: bytes = field(default=b"", repr=False)
+    issued: date | None = None
+    issuing_authority: str = ""
+    national: bytes = field(default=b"", repr=False)
     quirks: tuple[str, ...] = ()
 
     @property
@@ -112,6 +121,7 @@ def personalise(
         1: compose_dg1(mrz),
         2: _portrait(description),
         **({11: compose_dg11(_details(description))} if description.details else {}),
+        **_rarer_groups(description),
         **key_groups,
     }
     for name in description.quirks:
@@ -138,7 +148,19 @@ def personalise(
 
 def _portrait(description: Description) -> bytes:
     width, height = description.portrait_size
-    return compose_dg2(description.portrait, width=width, height=height, sex=description.sex)
+    standard = description.portrait_standard
+    return compose_dg2(description.portrait, width=width, height=height, sex=description.sex, standard=standard)
+
+
+def _rarer_groups(description: Description) -> dict[int, bytes]:
+    """DG7, DG12 and DG13, where the description has something for them."""
+    issued = description.issued
+    day = PartialDate(issued.year, issued.month, issued.day) if issued else None
+    return {
+        **({7: compose_dg7(description.signature)} if description.signature else {}),
+        **({12: compose_dg12(Dg12(description.issuing_authority, day))} if issued else {}),
+        **({13: compose_dg13(description.national)} if description.national else {}),
+    }
 
 
 def _details(description: Description) -> Dg11:
