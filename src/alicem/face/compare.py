@@ -1,14 +1,16 @@
-"""Is it the same person? One score out of two networks, and the operating point it is held against.
+"""Is it the same person? One score out of several networks, and the operating point it is held against.
 
-Both networks answer a cosine; each is expressed in standard deviations above the scores of different people,
-and the two are averaged. The constants come from one development set and are kept as data with their origin.
+What each network answers is expressed in standard deviations above the scores of different people, and these are
+averaged. The constants come from one development set and are kept as data with their origin.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alicem.face.detect import boxes, precise_mesh
 from alicem.face.embed import Template, template
 from alicem.face.images import PORTRAIT, decode
+from alicem.face.matchers import BUILT_IN, Matcher
 from alicem.face.models import Models
 
 
@@ -26,26 +28,29 @@ class OperatingPoint:
 
     accept: float
     refuse: float
-    dlib: Scale
-    faceres: Scale
+    scales: Mapping[str, Scale]
     provenance: str
+    matchers: tuple[Matcher, ...] = BUILT_IN
 
 
 def score(a: Template, b: Template, point: OperatingPoint) -> float:
     """Standard deviations above different people; 0 is what two strangers get on average."""
-    dlib = (float(a.dlib @ b.dlib) - point.dlib.mean) / point.dlib.deviation
-    faceres = (float(a.faceres @ b.faceres) - point.faceres.mean) / point.faceres.deviation
-    return (dlib + faceres) / 2
+    return sum(_scaled(matcher, a, b, point) for matcher in point.matchers) / len(point.matchers)
+
+
+def _scaled(matcher: Matcher, a: Template, b: Template, point: OperatingPoint) -> float:
+    scale = point.scales[matcher.name]
+    return (matcher.compare(a.vectors[matcher.name], b.vectors[matcher.name]) - scale.mean) / scale.deviation
 
 
 class PortraitError(Exception):
     """The portrait of the chip shows no face that can be compared, or more than one."""
 
 
-def portrait_template(models: Models, portrait: bytes) -> Template:
+def portrait_template(models: Models, portrait: bytes, matchers: Sequence[Matcher] = BUILT_IN) -> Template:
     """The face of the chip's portrait; `UnusableImageError` where the picture cannot be read."""
     picture = decode(portrait, PORTRAIT)
     found = boxes(models, picture)
     if len(found) != 1:
         raise PortraitError(f"{len(found)} faces in the portrait")
-    return template(models, picture, precise_mesh(models, picture, found[0]))
+    return template(models, picture, precise_mesh(models, picture, found[0]), matchers)

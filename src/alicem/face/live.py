@@ -87,7 +87,7 @@ class LiveCheck:
 
     def _read_portrait(self, portrait: bytes) -> Template | None:
         try:
-            return portrait_template(self._models, portrait)
+            return portrait_template(self._models, portrait, self._thresholds.compare.matchers)
         except (UnusableImageError, PortraitError):
             self._end(spoiled=Reason.PORTRAIT)
             return None
@@ -223,7 +223,7 @@ class LiveCheck:
         return not is_neutral(moved, self._thresholds.limits)
 
     def _template(self, look: Look) -> Template:
-        return template(self._models, look.picture, look.mesh)
+        return template(self._models, look.picture, look.mesh, self._thresholds.compare.matchers)
 
     def _enter(self, phase: Phase, at: float) -> None:
         self._phase, self._began, self._rested, self._taken = phase, at, None, False
@@ -275,7 +275,7 @@ class LiveCheck:
             scores["relief"] = self._relief
         if self._portrait is not None and self._at_rest:
             point = self._thresholds.compare
-            live = average(self._at_rest)
+            live = average(self._at_rest, point.matchers)
             scores["same_person"] = scores["doubtful"] = score(self._portrait, live, point)
             scores["one_person"] = min(score(live, one, point) for one in [*self._at_rest, *self._moving])
         return scores

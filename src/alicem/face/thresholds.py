@@ -10,6 +10,7 @@ from typing import Any
 from alicem.face.actions import Limits
 from alicem.face.challenge import Action
 from alicem.face.compare import OperatingPoint, Scale
+from alicem.face.matchers import BUILT_IN, Matcher
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,24 @@ class Thresholds:
 ATTACKS = ("one_person", "frozen_ms", "repeated", "jump", "relief")
 
 
-def parse(table: Mapping[str, Any]) -> Thresholds:
-    """A missing number is an error: none has a default."""
-    compare, live = table["compare"], table["live"]
+def operating_point(compare: Mapping[str, Any], matchers: tuple[Matcher, ...] = BUILT_IN) -> OperatingPoint:
+    """A `[compare]` table with a scale for each matcher. Raises `KeyError`, `TypeError`, `ValueError`."""
     point = OperatingPoint(
         accept=float(compare["accept"]),
         refuse=float(compare["refuse"]),
-        dlib=Scale(**compare["dlib"]),
-        faceres=Scale(**compare["faceres"]),
+        scales={matcher.name: Scale(**compare[matcher.name]) for matcher in matchers},
         provenance=str(compare["provenance"]),
+        matchers=matchers,
     )
     if point.refuse > point.accept:
         raise ValueError("thresholds: refuse is above accept")
+    return point
+
+
+def parse(table: Mapping[str, Any]) -> Thresholds:
+    """A missing number is an error: none has a default."""
+    compare, live = table["compare"], table["live"]
+    point = operating_point(compare)
     hold = {action: float(live["hold_ms"][action]) for action in Action}
     limits = Limits(float(live["turn"]), float(live["smile"]), float(live["closed"]), hold)
     return Thresholds(point, limits, Patience(**live["limit_ms"]), {name: float(live[name]) for name in ATTACKS})

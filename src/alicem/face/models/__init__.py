@@ -28,6 +28,7 @@ __all__ = [
     "DownloadFailedError",
     "Models",
     "ModelsMissingError",
+    "OwnNetwork",
     "PackageError",
     "Row",
     "WrongFileError",
@@ -37,11 +38,22 @@ __all__ = [
     "ready",
 ]
 
+OWN_MAX = 512 << 20  # bytes
+RETRY_OWN = "check `path` and `sha256` in the file of the face networks"
 CONVERTER = 1  # raised when a converter changes what it writes: older files are then built again
 
 
 class ModelsMissingError(PackageError):
     """The models have not been built on this machine, or one of them was damaged since."""
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """An ONNX file of the operator's, held against its hash each time it is loaded."""
+
+    path: Path
+    sha256: str
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,11 @@ class Models:
     def __init__(self, sessions: Mapping[str, onnxruntime.InferenceSession]) -> None:
         self._sessions = dict(sessions)
 
+    def having(self, own: Mapping[str, OwnNetwork]) -> "Models":
+        """These and the operator's networks, by name. Raises `ModelsMissingError` for a file that is not there, or not
+        the one that was meant."""
+        return Models(self._sessions | {name: _own_session(name, network) for name, network in own.items()})
+
     def run(self, name: str, picture: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         session = self._sessions[name]
         values = session.run(None, {session.get_inputs()[0].name: picture.astype(np.float32, copy=False)})
@@ -145,6 +162,25 @@ def _session(network: Network) -> onnxruntime.InferenceSession:
     if sha256(data) != record["sha256"]:
         (_files() / f"{network.name}.json").unlink(missing_ok=True)
         raise ModelsMissingError(network.name, f"expected SHA-256 {record['sha256']}, the file differs")
+    return _opened(data)
+
+
+def _own_session(name: str, network: OwnNetwork) -> onnxruntime.InferenceSession:
+    try:
+        if network.path.stat().st_size > OWN_MAX:
+            raise ModelsMissingError(name, f"a file of more than {OWN_MAX >> 20} MB", RETRY_OWN)
+        data = network.path.read_bytes()
+    except OSError as error:
+        raise ModelsMissingError(name, f"cannot be read: {error.strerror}", RETRY_OWN) from error
+    if sha256(data) != network.sha256.lower():
+        raise ModelsMissingError(name, f"expected SHA-256 {network.sha256}, the file differs", RETRY_OWN)
+    try:
+        return _opened(data)
+    except Exception as error:  # whatever the runtime raises at bytes that are no network: its classes are not public
+        raise ModelsMissingError(name, f"is no ONNX network: {type(error).__name__}", RETRY_OWN) from error
+
+
+def _opened(data: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
