@@ -24,15 +24,15 @@ from emrtd.pki.trust import TrustStore
 from emrtd.reading import read_document
 from emrtd.softchip.specimen_file import examples, issue, make_state, parse_specimen, specimen_portrait
 from emrtd.transports.pcsc import Card
-from emrtd.transports.software import Specimen
+from emrtd.transports.software import SoftwareCard
 
 
-def specimen(now: datetime) -> tuple[Specimen, MrzKey, TrustStore]:
+def specimen(now: datetime) -> tuple[SoftwareCard, MrzKey, TrustStore]:
     """A passport of a specimen State, what is printed on it, and the trust that accepts it."""
     described = parse_specimen(examples()["french-passport"])
     state = make_state(described.state, at=now, rng=secrets.token_bytes)
     document = issue(described, state, specimen_portrait(), at=now, rng=secrets.token_bytes).document
-    return Specimen(document, secrets.token_bytes), document.access, TrustStore.of([state.certificate])
+    return SoftwareCard(document, secrets.token_bytes), document.access, TrustStore.of([state.certificate])
 
 
 def on_reader(name: str, folder: Path) -> tuple[Card, MrzKey, TrustStore]:
@@ -41,7 +41,7 @@ def on_reader(name: str, folder: Path) -> tuple[Card, MrzKey, TrustStore]:
     return Card(name), key, TrustStore.of(file.read_bytes() for file in folder.glob("*.cer"))
 
 
-def read(chip: Specimen | Card, key: MrzKey, traffic: Traffic) -> RawDocument:
+def read(chip: SoftwareCard | Card, key: MrzKey, traffic: Traffic) -> RawDocument:
     """Everything on the chip. When the document slips it is waited for, and the reading goes on where it was."""
     lost = TagLost()
     while True:

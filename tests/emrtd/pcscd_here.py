@@ -99,11 +99,27 @@ def _wait_for(port: int) -> None:
     raise AssertionError("pcscd did not start its virtual reader")
 
 
+class _Awaited:
+    """A chip that tells when the reader has powered it, which pcscd does on finding a card."""
+
+    def __init__(self, chip: vpcd.Chip) -> None:
+        self._chip, self._resets, self.powered = chip, 0, threading.Event()
+
+    def __call__(self, apdu: bytes) -> bytes:
+        return self._chip(apdu)
+
+    def reset(self) -> None:
+        self._chip.reset()
+        self._resets += 1
+        if self._resets > 1:  # the first is our own, before any reader
+            self.powered.set()
+
+
 @contextmanager
 def laid(pcscd: Pcscd, chip: vpcd.Chip) -> Iterator[None]:
     """A chip on the virtual reader. Every time it is lost it is laid again, as a person would; taken off at the end."""
     lines: list[socket.socket] = []
-    over = threading.Event()
+    over, awaited = threading.Event(), _Awaited(chip)
 
     def lay() -> None:
         while not over.is_set():
@@ -114,7 +130,7 @@ def laid(pcscd: Pcscd, chip: vpcd.Chip) -> Iterator[None]:
             lines.append(line)
             with line:
                 try:
-                    vpcd.serve(chip, line)
+                    vpcd.serve(awaited, line)
                 except (TagLost, OSError):
                     time.sleep(1.2)  # pcscd looks every 0.4 s whether a card is there
                 else:
@@ -123,7 +139,8 @@ def laid(pcscd: Pcscd, chip: vpcd.Chip) -> Iterator[None]:
     thread = threading.Thread(target=lay)
     thread.start()
     try:
-        time.sleep(1)
+        assert awaited.powered.wait(20), "pcscd does not see the card"
+        time.sleep(0.5)  # until it has told its clients
         yield
     finally:
         over.set()
@@ -134,4 +151,4 @@ def laid(pcscd: Pcscd, chip: vpcd.Chip) -> Iterator[None]:
                 continue
         thread.join(10)
         assert not thread.is_alive()
-        time.sleep(0.6)  # until pcscd has seen that the reader is empty
+        time.sleep(1)  # until pcscd has seen that the reader is empty

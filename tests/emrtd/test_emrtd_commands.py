@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from alicem.cli import build
 from alicem.cli.chip_key import from_text, short_date
+from alicem.cli.chip_verdict import in_words
 from emrtd.errors import MalformedMrz, Misuse
 from emrtd.keys import MrzKey
 from emrtd.softchip.specimen_file import examples
@@ -124,6 +125,21 @@ def test_short_commands_alone_when_asked(place: Path) -> None:
     assert short["commands"] > 2 * long["commands"]
 
 
+def test_every_warning_is_a_sentence() -> None:
+    for name in (
+        "sha1",
+        "no_revocation_list",
+        "document_expired",
+        "dg2_image_displaced",
+        "com_tag_list",
+        "something_new",
+    ):
+        sentence = in_words(name)
+        assert sentence.endswith(".")
+        assert "_" not in sentence
+    assert in_words("dg2_image_displaced") == "DG2 is written in a way of its own (image displaced)."
+
+
 # --- refused ----------------------------------------------------------------------------------------
 
 REFUSED = {
@@ -181,6 +197,26 @@ def test_nobody_comes_to_the_virtual_reader(place: Path) -> None:
     )
     assert (status, json.loads(out)["reason"]) == (3, "DeviceFailure")
     assert "no card process came" in err
+
+
+def test_without_pyscard_the_way_to_it_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "smartcard.scard", None)  # as Python marks what cannot be imported
+    status, _, err = chip("readers")
+    assert (status, "docs/chip.md says how to get it" in err) == (3, True)
+    key = ("--mrz-file", place / "french-passport.mrz")
+    status, out, _ = chip("read", *key, "--trust", place / "trust", "--json")
+    assert (status, json.loads(out)["reason"]) == (3, "DeviceFailure")
+
+
+def test_an_interrupted_reading_is_no_verdict(place: Path) -> None:
+    """Ctrl-C while the card process is waited for."""
+    arguments = [*ALICEM, "read", "--vpcd", "127.0.0.1:0", "--mrz-file", str(place / "french-passport.mrz")]
+    process = subprocess.Popen([*arguments, "--trust", str(place / "trust")], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "Waiting for a card process" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 3
+    assert "no verdict" in process.stderr.read()
 
 
 def test_no_virtual_reader_to_lay_a_document_on(place: Path) -> None:

@@ -32,7 +32,7 @@ from emrtd.softchip.specimen_file import (
     parse_specimen,
     specimen_portrait,
 )
-from emrtd.transports.software import Specimen as Laid
+from emrtd.transports.software import SoftwareCard as Laid
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 PASSPORT, PERMIT, OLD = (examples()[name] for name in sorted(examples()))

@@ -27,10 +27,17 @@ from emrtd.passive import RawDocument
 from emrtd.reading import read_document
 from emrtd.rng import seeded
 from emrtd.softchip import ChipDocument, SoftChip
-from emrtd.softchip.specimen_file import Chip, examples, issue, make_state, parse_specimen, specimen_portrait
-from emrtd.softchip.specimen_file import Specimen as Described
+from emrtd.softchip.specimen_file import (
+    Chip,
+    Specimen,
+    examples,
+    issue,
+    make_state,
+    parse_specimen,
+    specimen_portrait,
+)
 from emrtd.transports import pcsc
-from emrtd.transports.software import Specimen
+from emrtd.transports.software import SoftwareCard
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "")
 pyscard = pytest.mark.skipif(importlib.util.find_spec("smartcard") is None, reason="needs pyscard: tools/setup pcsc")
@@ -147,7 +154,7 @@ def test_one_program_at_a_time(pcscd: Pcscd, place: Path) -> None:
 @pyscard
 def test_a_document_taken_off_in_mid_read_is_waited_for(pcscd: Pcscd, place: Path) -> None:
     document = specimen(place, "french-passport")
-    chip = Specimen(document, seeded(b"s"), lost_after=8000)
+    chip = SoftwareCard(document, seeded(b"s"), lost_after=8000)
     losses, lost = 0, TagLost()
     with laid(pcscd, _Relaid(chip)), pcsc.Card(wait_seconds=10) as card:
         while True:
@@ -166,7 +173,7 @@ def test_a_document_taken_off_in_mid_read_is_waited_for(pcscd: Pcscd, place: Pat
 class _Relaid:
     """The specimen is laid anew whenever the reader begins: power, reset."""
 
-    def __init__(self, chip: Specimen) -> None:
+    def __init__(self, chip: SoftwareCard) -> None:
         self._chip, self._gone = chip, True
 
     def __call__(self, apdu: bytes) -> bytes:
@@ -244,7 +251,7 @@ def test_jmrtd_reads_our_chip(pcscd: Pcscd, jmrtd: list[str], way: str, opened: 
     assert ("active authentication right" in said) == (described.chip.active_authentication == "secp256r1")
 
 
-def _made(described: Described) -> ChipDocument:
+def _made(described: Specimen) -> ChipDocument:
     now, rng = datetime.now(UTC), seeded(b"foreign")
     authority = make_state(described.state, at=now, rng=rng)
     return issue(described, authority, specimen_portrait(), at=now, rng=rng).document

@@ -23,7 +23,7 @@ from alicem.cli.says import USAGE, err, fail, out
 from emrtd.errors import EmrtdError, TagLost
 from emrtd.transports import pcsc, vpcd
 from emrtd.transports.replay import Recorder
-from emrtd.transports.software import Specimen
+from emrtd.transports.software import SoftwareCard
 
 AWAY_SECONDS = 1.5  # how long a served document stays off the reader when it is lost: pcscd looks every 0.4 s
 VIRTUAL_READER = f"{vpcd.HOST}:{vpcd.PORT}"
@@ -129,7 +129,7 @@ def serve(
     lost_after: Lost = None,
 ) -> None:
     """Lay a specimen on the virtual reader of a running pcscd, for any PC/SC program, until interrupted."""
-    chip = Specimen(load_document(document), secrets.token_bytes, milliseconds=slow, lost_after=lost_after)
+    chip = SoftwareCard(load_document(document), secrets.token_bytes, milliseconds=slow, lost_after=lost_after)
     host, port = _address(vpcd_)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _ending(False), contextlib.suppress(KeyboardInterrupt):
@@ -139,7 +139,7 @@ def serve(
         err.print("The virtual reader went away.")
 
 
-def _lay(chip: Specimen, host: str, port: int) -> bool:
+def _lay(chip: SoftwareCard, host: str, port: int) -> bool:
     """Serve until the document is lost (True) or the reader gone (False)."""
     with vpcd.connect(host, port) as line:
         chip.connect()
@@ -155,7 +155,7 @@ def _source(
     reader: str, vpcd_: str, software: Path | None, wait: float, slow: int | None, lost_after: int | None
 ) -> Source:
     if software is not None:
-        return Specimen(load_document(software), secrets.token_bytes, milliseconds=slow, lost_after=lost_after)
+        return SoftwareCard(load_document(software), secrets.token_bytes, milliseconds=slow, lost_after=lost_after)
     if not vpcd_:
         return pcsc.Card(reader, wait_seconds=wait)
     waiting = vpcd.VirtualReader(*_address(vpcd_), wait_seconds=wait)
@@ -197,5 +197,7 @@ def _ending(as_json: bool) -> Iterator[None]:
             out(refused(error))
         name = type(error).__name__
         fail(f"{name}: {error}{f' ({error.clause})' if error.clause else ''}", exit_status(error))
+    except KeyboardInterrupt:
+        fail("Interrupted: no verdict.")
     except OSError as error:
         fail(f"{error.filename or ''}: {error.strerror or error}")

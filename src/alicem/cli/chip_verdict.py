@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,8 +42,11 @@ WARNINGS = {
     "card_access_differs_from_dg14": "What the chip advertised openly is not what its State signed.",
     "document_expired": "The document has expired.",
     "no_signing_time": "The signature does not say when it was made.",
+    "authority_not_verified": "The authority came from a list whose own signature nobody verified.",
+    "com_lists_other_groups": "EF.COM, which nobody signs, lists other files than the State signed.",
 }
-"""Names of warnings in words; a warning that is not here is told by its name."""
+"""Names of warnings in words."""
+ODDLY_WRITTEN = re.compile(r"(com|sod|lds|cardaccess|dg\d+)_(\w+)")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,12 @@ def _name(certificate: Certificate) -> str:
 
 
 def in_words(warning: str) -> str:
-    return WARNINGS.get(warning, warning.replace("_", " ") + ".")
+    """A sentence for the name of a warning; most names say how a file departs from its specification."""
+    if warning in WARNINGS:
+        return WARNINGS[warning]
+    if oddly := ODDLY_WRITTEN.fullmatch(warning):
+        return f"{oddly[1].upper()} is written in a way of its own ({oddly[2].replace('_', ' ')})."
+    return f"{warning.replace('_', ' ').capitalize()}."
 
 
 # --- JSON -------------------------------------------------------------------------------------------

@@ -75,8 +75,9 @@ class Card:
             if code == scard.SCARD_S_SUCCESS:
                 self._card, self._protocol = card, protocol
                 return self._atr()
-            if not self._is_absence(code):
+            if not self._is_absence(code) or time.monotonic() >= deadline:
                 raise _failure(scard, code)
+            time.sleep(SLICE_MS / 1000)  # laid, and not yet awake
 
     def __call__(self, apdu: bytes) -> bytes:
         """One command and its answer. Raises TagLost, DeviceFailure."""
@@ -130,7 +131,7 @@ class Card:
         """The reader on which a document lies. Raises DeviceFailure for none in time, or several at once."""
         scard = self._scard
         states = [(name, scard.SCARD_STATE_UNAWARE) for name in self._candidates]
-        while time.monotonic() < deadline:
+        while True:
             code, found = scard.SCardGetStatusChange(self._context, SLICE_MS, states)
             if code not in (scard.SCARD_S_SUCCESS, scard.SCARD_E_TIMEOUT):
                 raise _failure(scard, code)
@@ -140,7 +141,8 @@ class Card:
                 raise DeviceFailure(f"a document lies on each of {', '.join(laid)}: say which")
             if laid:
                 return laid[0]
-        raise DeviceFailure(f"no document was laid on {' or '.join(self._candidates)}")
+            if time.monotonic() >= deadline:
+                raise DeviceFailure(f"no document was laid on {' or '.join(self._candidates)}")
 
     def _atr(self) -> bytes:
         return bytes(self._scard.SCardStatus(self._card)[4])

@@ -15,7 +15,7 @@ from emrtd.softchip.faults import lost_after, slow
 from emrtd.transports.vpcd import ATR
 
 
-class Specimen:
+class SoftwareCard:
     """A specimen document; a `Transmit` once `connect` has laid it.
 
     `milliseconds` and `lost_after` stand in for those of its profile, where they are given.
