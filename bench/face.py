@@ -25,7 +25,7 @@ from alicem.face import Action, Challenge, LiveCheck, Outcome, Verdict, draw, mo
 from alicem.face.compare import portrait_template, score
 from alicem.face.detect import LEFT_EYE, boxes, eye, mesh, precise_mesh
 from alicem.face.embed import Template, average, template
-from alicem.face.evaluate import interval
+from alicem.face.evaluation.rates import interval
 from alicem.face.images import FRAME, decode
 from alicem.face.measure import Measure, measure
 from alicem.face.thresholds import published

@@ -15,7 +15,8 @@ from alicem.face.attacks import relief
 from alicem.face.compare import PortraitError, portrait_template, score
 from alicem.face.detect import boxes, precise_mesh
 from alicem.face.embed import Template, template
-from alicem.face.evaluate import evaluate, interval, read
+from alicem.face.evaluation.pairs import compare_clips
+from alicem.face.evaluation.rates import interval, rates
 from alicem.face.images import Picture
 from alicem.face.look import Look
 from alicem.face.measure import Measure, measure
@@ -93,9 +94,10 @@ def test_a_sample_of_orl(networks: Models, tmp_path_factory: pytest.TempPathFact
         for picture in (1, 4, 7, 10):
             source = DATA / "faces" / "orl" / f"s{person}" / f"{picture}.pgm"
             (sample / f"s{person}" / source.name).symlink_to(source)
-    people, missed = read(sample)
-    found = evaluate(people, missed, 3, published())
-    assert (found.without_face, found.people, found.pictures) == (0, 8, 32)
+    point = published().compare
+    compared = compare_clips(networks, sample, 3, point, lambda fraction: None)
+    found = rates(compared.genuine, compared.impostors, point)
+    assert (compared.without_face, compared.files, found.genuine) == (0, 32, 32)
     assert found.fmr.count == 0
     assert found.genuine_refused.count == 0
     assert found.fnmr.count <= 1

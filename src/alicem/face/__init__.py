@@ -1,6 +1,7 @@
 """One-to-one comparison of a living person with the portrait of a chip. Nothing here writes, logs, or keeps."""
 
 from alicem.face.challenge import Action, Challenge, draw
+from alicem.face.configuration import Configuration, ConfigurationError, read_configuration
 from alicem.face.decide import Outcome, Reason, Verdict
 from alicem.face.hints import Hint
 from alicem.face.live import LiveCheck, Phase, Progress
@@ -8,6 +9,8 @@ from alicem.face.live import LiveCheck, Phase, Progress
 __all__ = [
     "Action",
     "Challenge",
+    "Configuration",
+    "ConfigurationError",
     "Hint",
     "LiveCheck",
     "Outcome",
@@ -16,4 +19,5 @@ __all__ = [
     "Reason",
     "Verdict",
     "draw",
+    "read_configuration",
 ]

@@ -69,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     (lambda f: f.over("jump"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("one_person"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: "relief" in f.scores and f.under("relief"), Outcome.REFUSE, Reason.ATTACK),
+    (lambda f: any(f.over(name) for name in f.thresholds if name.startswith("attack_")), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("doubtful"), Outcome.REFUSE, Reason.NOT_SAME_PERSON),
     (lambda f: f.under("same_person"), Outcome.DOUBTFUL, Reason.DOUBTFUL),
     (lambda f: f.turned and "relief" not in f.scores, Outcome.DOUBTFUL, Reason.DOUBTFUL),

@@ -8,11 +8,13 @@ object, in memory; the process that holds it ends with the step.
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 
 from alicem.face.actions import Baseline, Movement, Watch, baseline, is_neutral, movement
 from alicem.face.attacks import Stream, relief
 from alicem.face.challenge import Action, Challenge, kind
 from alicem.face.compare import PortraitError, portrait_template, score
+from alicem.face.configuration import Configuration
 from alicem.face.decide import Findings, Reason, Verdict, decide
 from alicem.face.embed import Template, average, template
 from alicem.face.hints import Hint, about_pose
@@ -20,7 +22,6 @@ from alicem.face.images import UnusableImageError
 from alicem.face.look import Follower, Look
 from alicem.face.models import Models
 from alicem.face.pace import Arrival, Pace
-from alicem.face.thresholds import Thresholds, published
 
 
 class Phase(StrEnum):
@@ -58,11 +59,12 @@ class LiveCheck:
     """`add_frame` for each frame; `progress` says what to show; `verdict` when `done`."""
 
     def __init__(
-        self, models: Models, portrait: bytes, challenge: Challenge, thresholds: Thresholds | None = None
+        self, models: Models, portrait: bytes, challenge: Challenge, configuration: Configuration | None = None
     ) -> None:
         self._models = models
         self._challenge = challenge
-        self._thresholds = thresholds or published()
+        self._configuration = configuration or Configuration()
+        self._thresholds = self._configuration.thresholds
         self._follower = Follower(models)
         self._stream = Stream()
         self._watch = Watch(self._thresholds.limits)
@@ -80,6 +82,7 @@ class LiveCheck:
         self._taken = False  # a template of this phase
         self._at_rest: list[Template] = []
         self._moving: list[Template] = []
+        self._looks_of: dict[str, list[float]] = {one.score: [] for one in self._configuration.detectors}
         self._spoiled: Reason | None = None
         self._missed: Action | None = None
         self._misplaced: Action | None = None
@@ -223,6 +226,9 @@ class LiveCheck:
         return not is_neutral(moved, self._thresholds.limits)
 
     def _template(self, look: Look) -> Template:
+        """The face of this moment; the operator's detectors look at the same."""
+        for detector in self._configuration.detectors:
+            self._looks_of[detector.score].append(detector.look(self._models, look.picture, look.mesh))
         return template(self._models, look.picture, look.mesh, self._thresholds.compare.matchers)
 
     def _enter(self, phase: Phase, at: float) -> None:
@@ -271,6 +277,7 @@ class LiveCheck:
             "repeated": float(self._stream.repeated),
             "jump": self._stream.jump,
         }
+        scores |= {name: fmean(found) for name, found in self._looks_of.items() if found}
         if self._relief is not None:
             scores["relief"] = self._relief
         if self._portrait is not None and self._at_rest:
