@@ -8,7 +8,7 @@ is wrong is never forgiven.
 from __future__ import annotations
 
 from emrtd import active_authentication, chip_authentication
-from emrtd.chip_authentication import offers
+from emrtd.chip_authentication import chip_keys
 from emrtd.errors import ChipIsCopy, NoChipKey
 from emrtd.files import DG14, DG15
 from emrtd.lds.security_infos import SecurityInfos
@@ -51,4 +51,4 @@ def _mapping_keys(document: AuthenticDocument) -> SecurityInfos:
 def _promised(document: AuthenticDocument) -> bool:
     """A key that was signed and could have been used; one whose file the chip hides counts as well."""
     hidden = {DG14, DG15} & document.signed_groups - document.read_groups
-    return bool(hidden or document.active_authentication_key or offers(document.dg14 or NOTHING))
+    return bool(hidden or document.active_authentication_key or chip_keys(_mapping_keys(document)))

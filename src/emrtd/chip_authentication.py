@@ -22,6 +22,7 @@ from emrtd.errors import ChannelBroken, ChipIsCopy, Malformed, MalformedApdu
 from emrtd.groups import Group, random_scalar
 from emrtd.key_agreement import load_public
 from emrtd.lds.security_infos import CHIP_AUTHENTICATION, PUBLIC_KEY, SecurityInfo, SecurityInfos, integer
+from emrtd.pace import CHIP_AUTHENTICATION as MAPPING
 from emrtd.pace import ChipMapping
 from emrtd.rng import Rng
 from emrtd.suites import SUITES, TRIPLE_DES, Suite
@@ -87,13 +88,15 @@ def _chip_key(info: SecurityInfo) -> ChipKey | None:
 def offers(infos: SecurityInfos) -> tuple[Offer, ...]:
     """The ways the chip offers, strongest cipher first.
 
-    A key without any ChipAuthenticationInfo, as in French passports, stands for 3DES.
+    A key without any ChipAuthenticationInfo, as in French passports, stands for 3DES; but not one that PACE uses for
+    its mapping (9303-11 9.2.1), which is there for that.
     """
+    mapped = {info.parameter for info in map(pace.read_info, infos.pace) if info and info.mapping == MAPPING}
     keys = chip_keys(infos)
     found = [_offer(info, key) for info in infos.chip_authentication for key in keys]
     usable = [offer for offer in found if offer is not None]
     if not infos.chip_authentication:
-        usable = [_inferred(key) for key in keys]
+        usable = [_inferred(key) for key in keys if key.key_id is None or key.key_id not in mapped]
     return tuple(sorted(usable, key=lambda offer: (-offer.suite.key_size, offer.suite.name)))
 
 

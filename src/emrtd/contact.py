@@ -48,6 +48,7 @@ FIRST_CONTACT = Batch(
         Command(GET_CHALLENGE.encode()),
     ),
     "contact",
+    (0.0, 0.0),
 )
 SELECTED_EXTENDED, SELECTED, FIRST, SECOND, APPLICATION, _, IN_APPLICATION, CHALLENGED_EXTENDED, CHALLENGED = range(
     1, 10

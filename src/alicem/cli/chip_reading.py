@@ -67,7 +67,7 @@ class Bar:
 
     def counted(self, batch: Batch, transmit: Transmit) -> Transmit:
         """`transmit`, each of whose answers moves the bar."""
-        start, end = (0.0, 0.0) if batch.note == "contact" else batch.progress  # how much there is, nobody knows yet
+        start, end = batch.progress
         step = (end - start) / len(batch.commands)
         self._progress.update(self._task, description=NOTES.get(batch.note, batch.note), completed=start)
 

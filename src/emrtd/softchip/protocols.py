@@ -54,8 +54,8 @@ def make_protocols(
         key_id = None if alone else mapped[name].parameter if name in mapped else OWN_KEY_IDS + index
         secrets[name] = _secret(group, key_id, rng)
     infos = [_agreement_info(protocol, secrets[group.name]) for protocol, group in agreements] if told else []
-    keys = tuple(_key_info(groups[name], secret) for name, secret in secrets.items())
-    security = tuple(_key_info(groups[name], secrets[name]) for name in mapped)
+    keys = tuple(_key_info(groups[name], secret, secret.public) for name, secret in secrets.items())
+    security = tuple(_mapping_key(groups[name], secrets[name]) for name in mapped)
     return Protocols(shown, (*shown, *infos, *keys), (*shown, *security) if mapped else (), tuple(secrets.values()))
 
 
@@ -101,12 +101,15 @@ def _agreement_info(protocol: str, secret: ChipSecret) -> SecurityInfo:
     return SecurityInfo(protocol, core.Integer(1).dump(), _key_id(secret))
 
 
-def _key_info(group: Group, secret: ChipSecret) -> SecurityInfo:
-    """ChipAuthenticationPublicKeyInfo (9303-11 9.2.6): parameters by number for the mapping, else explicit."""
-    named = secret.key_id is not None and secret.key_id < OWN_KEY_IDS
-    element = group.multiple(secret.private, group.generator)
-    public = compose_standardised(group, element) if named else secret.public
+def _key_info(group: Group, secret: ChipSecret, public: bytes) -> SecurityInfo:
+    """ChipAuthenticationPublicKeyInfo (9303-11 9.2.6)."""
     return SecurityInfo(f"{PUBLIC_KEY}.{KINDS[group.agreement]}", public, _key_id(secret))
+
+
+def _mapping_key(group: Group, secret: ChipSecret) -> SecurityInfo:
+    """The key of the mapping as EF.CardSecurity has it: its parameters by number, as in 9303-11 I.1."""
+    element = group.multiple(secret.private, group.generator)
+    return _key_info(group, secret, compose_standardised(group, element))
 
 
 def _key_id(secret: ChipSecret) -> bytes:
