@@ -26,6 +26,7 @@ from alicem.credential import Offers
 from alicem.credential import endpoints as credential_endpoints
 from alicem.enrolment import endpoints as enrolment_endpoints
 from alicem.enrolment import receipts
+from alicem.enrolment.children import nursery
 from alicem.enrolment.endpoints import Sessions
 from alicem.enrolment.journey import Enrolment
 from alicem.enrolment.pool import Pool
@@ -79,7 +80,7 @@ def build(settings: Settings) -> Parts:
     offers, registry, pool = (
         Offers(now, rng),
         RegistryClient(settings.registry),
-        Pool(settings.limits.session_processes),
+        Pool(nursery(settings.trust.folder, shared=settings.face.shared), settings.trust.folder, settings.limits),
     )
     sessions = Sessions(Enrolment(settings, store, ring, offers, pool, registry, now, rng))
     instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))

@@ -83,6 +83,8 @@ class Mail:
 class Face:
     models: Path | None = None
     """Where the networks are; by default the cache `alicem face models build` fills."""
+    shared: bool = True
+    """Session processes are forked from one that loaded the networks; else each loads them. Linux alone can share."""
     actor: bool = False
     """Whether the pages offer the actor in place of a camera."""
     challenge_seed: str | None = None
@@ -108,7 +110,16 @@ class Limits:
     face_tries_a_week: int = 6
     face_attempts_a_week: int = 20
     """Tries begun, whatever came of them: nobody breaks off until a challenge comes that suits a recording."""
-    session_processes: int = 2
+    session_processes: int | None = None
+    """Sessions that read a chip or a face at once; by default one a core."""
+    session_queue: int = 50
+    """People who may wait for one of these; whoever comes after them is told to come back."""
+    session_wait_seconds: float = 300.0
+    session_answer_seconds: float = 20.0
+    """A session process that owes an answer for so long hangs, and is ended."""
+    enrolment_seconds: float = 1800.0
+    resume_seconds: float = 600.0
+    """How long an enrolment waits for a phone that lost its connection."""
     minimum_age: int = 18
     documents: tuple[str, ...] = ("passport", "residence_permit")
 

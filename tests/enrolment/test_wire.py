@@ -26,6 +26,14 @@ def fresh_address() -> str:
     return f"{secrets.token_hex(6)}@courriel.example"
 
 
+def prove_address(wire: Wire) -> None:
+    """Step 2, without waiting for what follows."""
+    address = fresh_address()
+    wire.say("contact", email=address)
+    assert wire.hear("step")["email_sent"] is True
+    wire.say("contact", code=wire.letter(address))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -245,30 +253,45 @@ def test_answers_that_are_no_chips_are_refused_and_the_server_goes_on(wire: Wire
         wire.say_sealed("mrz", json.dumps(LINES).encode())
         assert wire.hear("step")["step"] == 4
         wire.say_sealed("chip_found", json.dumps({"answers": []}).encode())
-        wire.hear("chip_batch")
-        wire.say_sealed("chip_answers", json.dumps({"answers": [jose.b64(b"\x6f\x00")]}).encode())
-        refused = wire.hear("refused")
+        refused = wire.hear("chip_batch")
+        for _ in range(10):  # another way to read is tried first
+            wire.say_sealed("chip_answers", json.dumps({"answers": [jose.b64(b"\x6f\x00")]}).encode())
+            refused = wire.hear("chip_batch", "refused")
+            if refused["type"] == "refused":
+                break
         assert refused["reason"] in ("chip_unreadable", "access_key_refused")
         assert refused["final"] is False
         assert wire.hear("step")["step"] == 3
         wire.stop()
 
 
-def test_more_sessions_than_processes_wait_outside(town: Town) -> None:
-    """Three session processes are allowed here; the fourth person is told to come back."""
-    wires, outcomes = [Wire(town) for _ in range(4)], []
+def test_more_people_than_session_processes_wait_in_a_queue(town: Town) -> None:
+    """Three session processes are allowed here. First in, first out; a lost connection keeps its place, who leaves loses it."""
+    wires = [Wire(town) for _ in range(6)]
     with contextlib.ExitStack() as stack:
-        for one in wires:
+        for one in wires[:5]:
             stack.enter_context(one.connected())
             one.choose()
-            address = fresh_address()
-            one.say("contact", email=address)
-            one.hear("step")
-            one.say("contact", code=one.letter(address))
-            outcomes.append(one.hear("step", "refused").get("reason", "in"))
-        for one in wires[:3]:
+            prove_address(one)
+        assert [one.hear("step", "queue").get("position", "in") for one in wires[:5]] == ["in", "in", "in", 1, 2]
+        with wires[5].connected():
+            wires[5].choose()
+            prove_address(wires[5])
+            assert wires[5].hear("step", "queue")["position"] == 3
+        wires[3].stop()
+        assert wires[4].hear("queue")["position"] == 1
+        stack.enter_context(wires[5].connected())
+        wires[5].resume()
+        assert wires[5].hear("queue", "step")["position"] == 2
+        wires[1].stop()
+        assert wires[4].hear("queue", "step")["step"] == 3
+        assert wires[5].hear("queue", "step")["position"] == 1
+        wires[4].stop()
+        wires[5].document_step(wires[5].hear("queue", "step"))
+        wires[5].say_sealed("mrz", json.dumps(LINES).encode())
+        assert wires[5].hear("step")["step"] == 4
+        for one in (wires[0], wires[2], wires[5]):
             one.stop()
-    assert outcomes == ["in", "in", "in", "busy"]
 
 
 def test_issuing_wants_codes_tokens_and_nonces_of_ours(town: Town) -> None:

@@ -7,18 +7,19 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
 
-from alicem.cli.says import fail, out, refuse
+from alicem.cli.says import err, fail, out, refuse
 from alicem.demo import personas
 from alicem.demo.person import Person
 from alicem.jose import BadToken
 from alicem.phone.approve import approve as approve_request
 from alicem.phone.approve import fetch
 from alicem.phone.approve import refuse as refuse_request
+from alicem.phone.enrol import queue_text
 from alicem.phone.instruct import Device
 from alicem.phone.state import Phone, PhoneHasForgotten, Storage, new_phone
 from alicem.reasons import Refused
@@ -43,7 +44,11 @@ def enrol(
         fail(f"no such persona: {persona}. There are {', '.join(people)}", 2)
 
     async def work(device: Device) -> None:
-        told = await Person(people[persona], device, stage, "").enrol()
+        def show(_who: str, message: dict[str, Any]) -> None:
+            if message["type"] == "queue":
+                err.print(queue_text(message["position"], device.phone.language))
+
+        told = await Person(people[persona], device, stage, "", show).enrol()
         out(told["receipt"])
 
     storage = Storage(state)

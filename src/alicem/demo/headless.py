@@ -26,7 +26,7 @@ from alicem.demo.visitor import VisitFailed, visit
 from alicem.reasons import load
 
 PERSON_SECONDS = 150.0
-SIGN_IN = "sign_in"
+SIGN_IN, QUEUE = "sign_in", "queue"
 Show = Callable[[str, float, bool], None]
 """Told of each step: its name, its seconds so far, whether it is over."""
 
@@ -94,6 +94,8 @@ class Phone:
     def _follow(self, told: dict[str, Any]) -> None:
         if told["message"]["type"] == "step":
             self._clock.step(told["message"]["name"])
+        elif told["message"]["type"] == "queue":
+            self._clock.step(QUEUE)
 
 
 @contextlib.asynccontextmanager

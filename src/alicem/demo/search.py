@@ -18,6 +18,8 @@ from emrtd.names import transliterate
 
 LEAST = 5
 """Characters below which a text is found by chance, or is a word of the program."""
+DEPTH = 2
+"""How often what is decoded is decoded again: a token within a token."""
 _PORTRAIT_WINDOWS, _WINDOW = 24, 16
 
 
@@ -67,14 +69,14 @@ def search(folders: Iterable[Path], wanted: tuple[Needle, ...]) -> list[dict[str
     hits: dict[tuple[str, str, str], None] = {}
     for folder in folders:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            for encoding, content in _views("plain", file.read_bytes(), _DEPTH):
+            for encoding, content in views("plain", file.read_bytes(), DEPTH):
                 for one in wanted:
                     if one.pattern in content:
                         hits[one.name, encoding, str(file.relative_to(folder))] = None
     return [{"datum": datum, "encoding": encoding, "file": file} for datum, encoding, file in hits]
 
 
-def _views(encoding: str, content: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
+def views(encoding: str, content: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
     """The content, and what its runs of base64 and hexadecimal decode to, wherever in a group of digits they begin."""
     yield encoding, content
     if depth == 0:
@@ -83,7 +85,7 @@ def _views(encoding: str, content: bytes, depth: int) -> Iterator[tuple[str, byt
         for shift in range(group):
             inner = b"\n".join(_decoded(run.group()[shift:], group, decode) for run in runs.finditer(content))
             if inner.strip():
-                yield from _views(name, inner, depth - 1)
+                yield from views(name, inner, depth - 1)
 
 
 def _decoded(run: bytes, group: int, decode: Callable[[bytes], bytes]) -> bytes:
@@ -93,7 +95,6 @@ def _decoded(run: bytes, group: int, decode: Callable[[bytes], bytes]) -> bytes:
     return decode(run + b"=" * (-len(run) % group)) if run else b""
 
 
-_DEPTH = 2  # a token within a token
 _DECODERS: tuple[tuple[str, re.Pattern[bytes], int, Callable[[bytes], bytes]], ...] = (
     ("base64", re.compile(rb"[A-Za-z0-9+/]{6,}"), 4, base64.b64decode),
     ("base64url", re.compile(rb"[A-Za-z0-9_-]{6,}"), 4, base64.urlsafe_b64decode),

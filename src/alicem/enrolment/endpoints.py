@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from alicem import jose, journal
+from alicem.enrolment.children import ProcessDied
 from alicem.enrolment.journey import Enrolment, Journey
-from alicem.enrolment.pool import ProcessDied
-from alicem.enrolment.session import LIFE_SECONDS, ProtocolError, Session
+from alicem.enrolment.session import ProtocolError, Session
 from alicem.enrolment.steps import STEPS
 from alicem.reasons import Refused
 from alicem.web.limits import Limit
@@ -35,10 +35,10 @@ class Sessions:
         """A new session, or None when this worker holds too many."""
         if len(self._by_name) >= _MOST_SESSIONS:
             return None
-        service = self.room.settings.service
-        session = Session(jose.b64(self.room.rng(16)), service.origin, service.terms_version, self.room.clock)
+        service, limits = self.room.settings.service, self.room.settings.limits
+        session = Session(jose.b64(self.room.rng(16)), service.origin, service.terms_version, limits, self.room.clock)
         self._by_name[session.name] = session
-        asyncio.get_running_loop().call_later(LIFE_SECONDS, self._expire, session)
+        asyncio.get_running_loop().call_later(limits.enrolment_seconds, self._expire, session)
         return session
 
     def find(self, name: str) -> Session | None:
@@ -120,7 +120,7 @@ def routes(sessions: Sessions) -> list[BaseRoute]:
             "session": session.name,
             "url": f"/enrolment/{service.worker}/{session.name}",
             "terms_version": service.terms_version,
-            "expires_in": LIFE_SECONDS,
+            "expires_in": int(room.settings.limits.enrolment_seconds),
         }
         return JSONResponse(body, 201)
 

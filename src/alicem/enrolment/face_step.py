@@ -15,6 +15,7 @@ from alicem import journal
 from alicem.accounts import records
 from alicem.enrolment.identity import fingerprints
 from alicem.enrolment.journey import Journey
+from alicem.enrolment.link import TRY_SECONDS
 from alicem.reasons import Reason, Refused, load
 
 ERASED = ("document_lines", "chip_answers", "portrait", "frames", "embeddings")
@@ -63,7 +64,7 @@ async def _try(journey: Journey) -> dict[str, Any]:
     room, name = journey.room, fingerprints(journey.facts, journey.room.ring)[0]
     number = await room.store.write(lambda c: records.begin_face_try(c, name, room.clock()))
     journey.process.say({"do": "face"})
-    told = await journey.told("face")
+    told = await journey.told("face", within=TRY_SECONDS + room.settings.limits.session_answer_seconds)
     journey.measurements = {"scores": told.get("scores"), "thresholds": told.get("thresholds")}
     await room.store.write(lambda c: _note(c, journey, number, told))
     return told

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from alicem.accounts import NewAccount
 from alicem.credential import Offers
-from alicem.enrolment.pool import Pool, SessionProcess
+from alicem.enrolment.children import SessionProcess
+from alicem.enrolment.pool import Pool
 from alicem.enrolment.registry_client import RegistryClient
 from alicem.enrolment.session import Chosen, ProtocolError, Session
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Level
@@ -65,9 +66,9 @@ class Journey:
             raise ProtocolError(4500)
         return self.session.process
 
-    async def told(self, name: str) -> dict[str, Any]:
+    async def told(self, name: str, within: float | None = None) -> dict[str, Any]:
         """What the session process tells next. Raises `Refused` for its refusal, `ProtocolError` for a phone that misbehaved, `ProcessDied`."""
-        told = await self.process.told(name)
+        told = await self.process.told(name, within=within)
         if told["tell"] == "refused":
             raise Refused(told["reason"])
         if told["tell"] == "broken":

@@ -16,6 +16,8 @@ from alicem.enrolment.seal import Seal
 from alicem.jose import BadToken
 
 LINE = 256 * 1024
+TRY_SECONDS = 60.0
+"""How long one try of the face may take."""
 
 
 class Interrupted(Exception):
@@ -36,7 +38,7 @@ class Link:
     def __init__(self, read_from: int, write_to: int) -> None:
         self._in, self._out = read_from, write_to
         self._buffer = bytearray()
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.PollSelector()  # without a descriptor of its own: the sandbox leaves none
         self._selector.register(read_from, selectors.EVENT_READ)
         self._last_id = 0
         self.seal: Seal | None = None

@@ -1,140 +1,155 @@
-"""Session processes: as many as the settings allow, one kept warm so that nobody waits for libraries to load."""
+"""Places for session processes: as many as the settings allow, one process kept warm, and a queue before them, first in, first out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import sys
+import time
+from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 import structlog
 
-from alicem.enrolment.link import LINE
+from alicem.enrolment.children import Nursery, ProcessDied, SessionProcess
+from alicem.enrolment.trust import stamp
+from alicem.settings import Limits
 
-_END_SECONDS = 5.0
 _log = structlog.get_logger("alicem.enrolment")
 
 
-class ProcessDied(Exception):
-    """The session process ended before its work was done. No try is counted."""
-
-
 class PoolFull(Exception):
-    """Every process the settings allow is busy."""
+    """Every place is taken, and so is every place in the queue, or the wait was too long."""
 
 
-class SessionProcess:
-    """One child. `told` gives what it tells, `forward` carries its messages for the phone."""
+@dataclass(eq=False)
+class _Waiting:
+    """Somebody in the queue; `turn` is set when a place is theirs."""
 
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
-        self._child = child
-        self._tells: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._reader: asyncio.Task[None] | None = None
-        self.forward: Callable[[dict[str, Any]], None] = lambda _message: None
-        self.ended_at: datetime | None = None
+    turn: asyncio.Future[None]
+    told: Callable[[int], None]
+    position: int = 0
 
-    @classmethod
-    async def start(cls) -> SessionProcess:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "alicem.enrolment.process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE,
-            env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
-        )
-        process = cls(child)
-        process._reader = asyncio.create_task(process._read())
-        await process.told("warm")
-        return process
 
-    @property
-    def pid(self) -> int:
-        return self._child.pid
-
-    def say(self, message: dict[str, Any]) -> None:
-        """An order of the session, or a message of the phone as it came."""
-        if self._child.stdin is not None and not self._child.stdin.is_closing():
-            self._child.stdin.write(json.dumps(message).encode() + b"\n")
-
-    async def told(self, *names: str) -> dict[str, Any]:
-        """The next thing the process tells, which must be one of `names`, `refused` or `broken`."""
-        tell = await self._tells.get()
-        if tell is None or tell["tell"] not in (*names, "refused", "broken"):
-            _log.error("session process died", why=(tell or {}).get("why"), status=self._child.returncode)
-            raise ProcessDied
-        return tell
-
-    async def end(self) -> datetime:
-        """End the process, whatever it is doing; when it was gone. Its memory is the kernel's again."""
-        if self.ended_at is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.kill()
-            await asyncio.wait_for(self._child.wait(), _END_SECONDS)
-            self.ended_at = datetime.now(UTC)
-        return self.ended_at
-
-    async def _read(self) -> None:
-        assert self._child.stdout is not None  # noqa: S101 - started with a pipe
-        with contextlib.suppress(ValueError, ConnectionError):
-            while line := await self._child.stdout.readline():
-                tell = json.loads(line)
-                if tell["tell"] == "send":
-                    self.forward(tell["message"])
-                else:
-                    self._tells.put_nowait(tell)
-        self._tells.put_nowait(None)
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
-    """Hands out warm processes, never more than `size` at once."""
+    """Hands out warm processes, never more than there are places."""
 
-    def __init__(self, size: int) -> None:
-        self._size, self._busy = size, 0
+    def __init__(self, nursery: Nursery, trust: Path, limits: Limits) -> None:
+        self._nursery, self._trust, self._limits = nursery, trust, limits
+        self.size = cores() if limits.session_processes is None else limits.session_processes
+        self._busy = 0
+        self._queue: deque[_Waiting] = deque()
         self._warm: asyncio.Task[SessionProcess] | None = None
+        self._trusted: object = None
         self._all: set[SessionProcess] = set()
 
     def warm(self) -> None:
-        """Begin to load one process ahead of the next person."""
+        """Begin to prepare one process ahead of the next person."""
         if self._warm is None:
-            self._warm = asyncio.create_task(SessionProcess.start())
+            self._trusted = stamp(self._trust)
+            self._warm = asyncio.create_task(self._start())
 
-    async def take(self) -> SessionProcess:
-        """A process for one session. Raises `PoolFull`, `ProcessDied`."""
-        if self._busy >= self._size:
-            raise PoolFull
-        self._busy += 1
+    async def take(self, told: Callable[[int], None]) -> SessionProcess:
+        """A process for one session. `told`: the position in the queue, 1 being next, whenever it changes.
+
+        Raises `PoolFull`, `ProcessDied`.
+        """
+        await self._place(told)
         try:
-            self.warm()
-            warm, self._warm = self._warm, None
-            assert warm is not None  # noqa: S101 - `warm()` made it
-            process = await warm
+            process = await self._prepared()
         except BaseException:
-            self._busy -= 1
+            self._free()
             raise
         self._all.add(process)
         return process
 
     async def give_back(self, process: SessionProcess) -> datetime:
-        """End a process; when it was gone."""
-        if process in self._all:
-            self._all.discard(process)
-            self._busy -= 1
-        ended = await process.end()
-        if self._busy < self._size:
-            self.warm()
-        return ended
+        """End a process, then give its place to the next; when it was gone."""
+        try:
+            return await process.end()
+        finally:
+            if process in self._all:
+                self._all.discard(process)
+                self._free()
 
     async def close(self) -> None:
         """End every process, the warm one too."""
-        if self._warm is not None:
-            with contextlib.suppress(ProcessDied, asyncio.CancelledError):
-                await (await self._warm).end()
-            self._warm = None
+        await self._discard_warm()
         for process in list(self._all):
             await process.end()
+        await self._nursery.close()
+
+    async def _start(self) -> SessionProcess:
+        began = time.monotonic()
+        process = await self._nursery.start()
+        process.patience = self._limits.session_answer_seconds
+        _log.info("session process warm", seconds=round(time.monotonic() - began, 2), layers=process.layers)
+        return process
+
+    async def _prepared(self) -> SessionProcess:
+        """The warm process, unless it died or what is trusted has changed since it read it; then another."""
+        if self._warm is not None and self._trusted != stamp(self._trust):
+            await self._discard_warm()
+        self.warm()
+        warm, self._warm = self._warm, None
+        assert warm is not None  # noqa: S101 - `warm()` made it
+        process = await warm
+        return process if process.lives else await self._start()
+
+    async def _discard_warm(self) -> None:
+        warm, self._warm = self._warm, None
+        if warm is not None:
+            with contextlib.suppress(ProcessDied):
+                await (await warm).end()
+
+    async def _place(self, told: Callable[[int], None]) -> None:
+        """Take a place, or wait for one in the queue."""
+        if self._busy < self.size:
+            self._busy += 1
+            return
+        if len(self._queue) >= self._limits.session_queue:
+            raise PoolFull
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), told)
+        self._queue.append(waiting)
+        self._tell_positions()
+        try:
+            async with asyncio.timeout(self._limits.session_wait_seconds):
+                await waiting.turn
+        except BaseException as why:
+            self._leave(waiting)
+            if isinstance(why, TimeoutError):
+                raise PoolFull from why
+            raise
+
+    def _leave(self, waiting: _Waiting) -> None:
+        """Somebody goes who waited; a place that was just given to them goes on to the next."""
+        if waiting in self._queue:
+            self._queue.remove(waiting)
+            self._tell_positions()
+        elif not waiting.turn.cancelled():
+            self._free()
+
+    def _free(self) -> None:
+        """A place is free: it is the next one's, or nobody's."""
+        while self._queue:
+            following = self._queue.popleft()
+            if not following.turn.done():  # done: cancelled a moment ago
+                following.turn.set_result(None)
+                self._tell_positions()
+                return
+        self._busy -= 1
+        self.warm()
+
+    def _tell_positions(self) -> None:
+        for position, waiting in enumerate(self._queue, 1):
+            if waiting.position != position:
+                waiting.position = position
+                waiting.told(position)

@@ -1,15 +1,16 @@
 """The session process: the one short-lived place that sees chip answers, portrait and frames in clear.
 
-It opens what the phone sealed to its key, reads the chip, compares the face, tells the session what was proven, and ends. It has no network and writes
-nothing; when it ends the kernel clears its pages. Started ahead of time, so that its libraries are loaded when a person comes.
+It opens what the phone sealed to its key, reads the chip, compares the face, tells the session what was proven, and ends. Warmed ahead of
+time, then shut into its sandbox, and only then a person's: it has no network and no file, and when it ends the kernel clears its pages.
 """
 
 from __future__ import annotations
 
+import io
 import os
-import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,45 +18,74 @@ from random import Random
 from types import TracebackType
 from typing import Any
 
+from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives.asymmetric import ec
+from PIL import Image
 
-from alicem import face, jose
+from alicem import face, jose, reasons
+from alicem.enrolment import sandbox
 from alicem.enrolment.document import DocumentLines, Proven, read_chip, read_lines
-from alicem.enrolment.link import Interrupted, Link, TooLate
+from alicem.enrolment.link import TRY_SECONDS, Interrupted, Link, TooLate
 from alicem.enrolment.seal import Seal
 from alicem.enrolment.trust import load_trust
 from alicem.face import models
+from alicem.face.look import Follower
+from alicem.face.thresholds import published
 from alicem.jose import BadToken
 from alicem.reasons import Refused
+from emrtd.groups import fields
+from emrtd.pki.curves import curves
+from emrtd.pki.states import states
 from emrtd.pki.trust import TrustStore
 
-TRY_SECONDS = 60.0
 GAP_SECONDS = 3.0
 FIRST_FRAME_SECONDS = 20.0  # cameras take their time to start
-MEMORY = 3 << 30  # bytes of address space: onnxruntime maps far more than it uses
+TABLES: tuple[Callable[[], object], ...] = (reasons.load, curves, fields, states, published, default_backend)
+"""What is read from disk at its first use, which is too late in the sandbox."""
+OURS = ("alicem", "emrtd")
 
 
 @dataclass(frozen=True)
 class Setup:
     """What the session says when it opens the process."""
 
-    trust: TrustStore
     accepted: tuple[str, ...]
     challenge_seed: str | None
     seal_key: dict[str, str]
 
 
 def main() -> None:
-    """Serve one session over standard input and output, then end."""
-    restrain()
-    link = Link(os.dup(0), os.dup(1))
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    os.dup2(2, 1)  # a stray print must not become a message
-    sys.excepthook = lambda kind, _error, trace: link.tell("crashed", why=f"{kind.__name__} at {_line(trace)}")
+    """Start afresh, serve one session over standard input, end. Argument: the trust folder."""
+    live(0, warm(), Path(sys.argv[1]))
+
+
+def warm() -> models.Models:
+    """The networks, loaded, and once gone through what a session does: nothing is left to be read from disk or made for the first time."""
     loaded = models.load()
-    link.tell("warm")
+    loaded.rehearse()
+    for read in TABLES:
+        read()
+    for kind in ("JPEG2000", "JPEG"):
+        face.LiveCheck(loaded, _nobody(kind), face.draw())
+    Follower(loaded).look(_nobody("JPEG"), 0.0)
+    return loaded
+
+
+def _nobody(kind: str) -> bytes:
+    """An empty picture."""
+    file = io.BytesIO()
+    Image.new("RGB", (640, 480)).save(file, kind)
+    return file.getvalue()
+
+
+def live(descriptor: int, loaded: models.Models, trust_folder: Path) -> None:
+    """One session over `descriptor`, from the last preparations to the end."""
+    link = Link(*[sandbox.keep_only(descriptor)] * 2)
+    sys.excepthook = lambda kind, _error, trace: link.tell("crashed", why=f"{kind.__name__} at {_line(trace)}")
+    trust = load_trust(trust_folder)
+    link.tell("warm", pid=os.getpid(), layers=sandbox.close())
     try:
-        serve(link, loaded)
+        serve(link, loaded, trust)
     except EOFError:
         pass  # the session is gone: so is everything here
     except BadToken as error:
@@ -65,23 +95,19 @@ def main() -> None:
 
 
 def _line(trace: TracebackType | None) -> str:
-    """Where an unforeseen error came from: a place, never a value."""
-    while trace is not None and trace.tb_next is not None:
+    """Where in our own code an unforeseen error came from: a place, never a value."""
+    place = "?"
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if any(name in OURS for name in file.parts):
+            place = f"{file.name}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return "?" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return place
 
 
-def restrain() -> None:
-    """No core dump, no file written, bounded memory and processor time."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (300, 300))
-    os.umask(0o777)
-
-
-def serve(link: Link, loaded: models.Models) -> None:
+def serve(link: Link, loaded: models.Models, trust: TrustStore) -> None:
     setup = _open(link)
-    proven = _document(link, setup)
+    proven = _document(link, setup, trust)
     link.tell("document", **proven.facts())
     portrait = proven.document.portrait.image
     while True:
@@ -102,16 +128,15 @@ def _open(link: Link) -> Setup:
         raise BadToken("the session opens first")
     own = ec.generate_private_key(ec.SECP256R1())
     link.seal = Seal(own, jose.public_key(order["seal_key"]), order["session"])
-    trust = load_trust(Path(order["trust"]))
-    return Setup(trust, tuple(order["accepted"]), order["challenge_seed"], jose.public_jwk(own.public_key()))
+    return Setup(tuple(order["accepted"]), order["challenge_seed"], jose.public_jwk(own.public_key()))
 
 
-def _document(link: Link, setup: Setup) -> Proven:
+def _document(link: Link, setup: Setup, trust: TrustStore) -> Proven:
     """Steps 3 and 4. What another try may mend goes back to step 3; everything else is final."""
     while True:
         lines = _lines(link, setup)
         try:
-            return read_chip(link, lines, setup.trust, os.urandom, _now)
+            return read_chip(link, lines, trust, os.urandom, _now)
         except Refused as refusal:
             if "retry" not in refusal.reason.next:
                 raise

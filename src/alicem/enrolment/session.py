@@ -18,15 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from starlette.websockets import WebSocket, WebSocketState
 
 from alicem import jose
-from alicem.enrolment.pool import SessionProcess
+from alicem.enrolment.children import SessionProcess
 from alicem.jose import BadToken
 from alicem.reasons import Reason, Refused
+from alicem.settings import Limits
 
 VERSION = 1
 MOST = 160 * 1024
 MOST_MESSAGES = 6000
-RESUME_SECONDS = 600
-LIFE_SECONDS = 1800
+QUEUE_ABSENCE_SECONDS = 30.0
+"""Whoever waits and goes away for longer loses the place: a closed page must not keep others waiting."""
 PROOF_SECONDS = 300
 FOR_PROCESS = ("mrz", "chip_found", "chip_answers", "chip_lost", "frame")
 FOR_STEPS = ("contact", "consent", "code")
@@ -55,8 +56,11 @@ class Chosen:
 class Session:
     """The state of one enrolment and its current connection."""
 
-    def __init__(self, name: str, origin: str, terms_version: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, name: str, origin: str, terms_version: str, limits: Limits, clock: Callable[[], datetime]
+    ) -> None:
         self.name, self.origin, self.terms_version, self.clock = name, origin, terms_version, clock
+        self._limits = limits
         self.chosen: Chosen | None = None
         self.process: SessionProcess | None = None
         self.task: asyncio.Task[None] | None = None
@@ -65,6 +69,7 @@ class Session:
         self._socket: WebSocket | None = None
         self._sent, self._received, self._messages = 0, 0, 0
         self._step: dict[str, Any] = {}
+        self._position: int | None = None
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._absence: asyncio.TimerHandle | None = None
 
@@ -80,10 +85,15 @@ class Session:
         """The step last told."""
         return self._step
 
+    def queue(self, position: int) -> None:
+        """Every session process is taken; `position` 1 is next. Told again when it changes, and to a phone that comes back."""
+        self._position = position
+        self.send("queue", position=position)
+
     def begin_process(self, process: SessionProcess, opening: dict[str, Any]) -> None:
         """From here on the session process speaks to the phone, through this session."""
         process.forward = lambda message: self.send(**{"kind": message.pop("type"), **message})
-        self.process = process
+        self.process, self._position = process, None
         process.say(opening)
 
     def send(self, kind: str, **members: Any) -> None:
@@ -138,7 +148,7 @@ class Session:
         challenge, known = jose.b64(secrets.token_bytes(32)), self.chosen is not None
         hello = {**(self._step if known else self.first_step()), "challenge": challenge, "resume": known}
         await socket.send_text(self._numbered("step", hello))
-        message = self._read(await asyncio.wait_for(socket.receive_text(), LIFE_SECONDS))
+        message = self._read(await asyncio.wait_for(socket.receive_text(), self._limits.enrolment_seconds))
         proven = self._proof(message, challenge, "resume" if known else "choose")
         before, self._socket = self._socket, socket
         self._cancel_absence()
@@ -151,7 +161,9 @@ class Session:
         self._outbox = asyncio.Queue()
         if self.process is not None and self._step.get("step") in (3, 4, 5):
             self.process.say({"do": "resumed"})
-        if self._step.get("step") not in (3, 4):  # the process tells those again by itself
+        if self._position is not None:
+            self.queue(self._position)
+        elif self._step.get("step") not in (3, 4):  # the process tells those again by itself
             self.send("step", **self._step)
 
     def first_step(self) -> dict[str, Any]:
@@ -232,7 +244,10 @@ class Session:
             return
         self._socket = None
         if not self.ended and self.task is not None:
-            self._absence = asyncio.get_running_loop().call_later(RESUME_SECONDS, self.task.cancel, "away")
+            seconds = self._limits.resume_seconds
+            if self._position is not None:
+                seconds = min(seconds, QUEUE_ABSENCE_SECONDS)
+            self._absence = asyncio.get_running_loop().call_later(seconds, self.task.cancel, "away")
 
     def _cancel_absence(self) -> None:
         if self._absence is not None:

@@ -105,7 +105,6 @@ def _opening(journey: Journey) -> dict[str, Any]:
         "do": "open",
         "session": journey.session.name,
         "seal_key": journey.chosen.seal_key,
-        "trust": str(settings.trust.folder),
         "accepted": list(settings.limits.documents),
         "challenge_seed": settings.face.challenge_seed,
     }
@@ -115,7 +114,7 @@ async def document_and_chip(journey: Journey) -> None:
     """Steps 3 and 4: the process reads and proves the chip; the registry says whether the document is valid, and who it is."""
     room = journey.room
     try:  # only now: a process is for people who proved an address, not for whoever opens connections
-        process = await room.pool.take()
+        process = await room.pool.take(journey.session.queue)
     except PoolFull as error:
         raise Refused("busy") from error
     journey.session.begin_process(process, _opening(journey))

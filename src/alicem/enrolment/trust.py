@@ -34,6 +34,15 @@ def load_trust(folder: Path) -> TrustStore:
     )
 
 
+def stamp(folder: Path) -> object:
+    """Another value whenever what is in `folder` has changed."""
+    try:
+        files = [folder / INDEX] if (folder / INDEX).exists() else sorted(folder.iterdir())
+        return tuple((file.name, status.st_mtime_ns, status.st_size) for file in files for status in [file.stat()])
+    except OSError:
+        return None
+
+
 def load_collection(folder: Path, *, at: datetime) -> Collection:
     """What is in `folder` and what became of each certificate; empty where nothing is. Raises like `load_trust`."""
     if (folder / INDEX).exists():

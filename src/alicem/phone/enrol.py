@@ -29,6 +29,10 @@ from emrtd.exchange import Batch, Command, Transmit, run_batch
 SUBPROTOCOL = "alicem.enrolment.v1"
 FRAME_SECONDS = 0.1
 _RECONNECTIONS = 5
+_QUEUE = {
+    "fr": ("Vous êtes la prochaine personne.", "Vous êtes à la place {} dans la file."),
+    "en": ("You are next.", "You are number {} in the queue."),
+}
 Message = dict[str, Any]
 
 
@@ -297,6 +301,12 @@ class Enrolment:
     async def _send_sealed(self, kind: str, plain: bytes) -> None:
         assert self._seal is not None  # noqa: S101 - made at step 3
         await self._send(kind, sealed=self._seal.seal(kind, self._sent + 1, plain))
+
+
+def queue_text(position: int, language: str) -> str:
+    """What a phone shows of `queue`. `language`: `fr` or `en`."""
+    following, later = _QUEUE[language]
+    return following if position == 1 else later.format(position)
 
 
 def _answers(answers: tuple[bytes, ...]) -> bytes:

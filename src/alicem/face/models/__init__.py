@@ -146,6 +146,12 @@ class Models:
         values = session.run(None, {session.get_inputs()[0].name: picture.astype(np.float32, copy=False)})
         return {output.name: value for output, value in zip(session.get_outputs(), values, strict=True)}
 
+    def rehearse(self) -> None:
+        """Run each network once, on nothing: what it makes at its first run is there before anybody comes."""
+        for name, session in self._sessions.items():
+            sides = session.get_inputs()[0].shape  # a side that may vary has a name, or none
+            self.run(name, np.zeros([side if isinstance(side, int) else 1 for side in sides], np.float32))
+
 
 @cache
 def load() -> Models:

@@ -9,7 +9,7 @@ import { codeStep, confirmationStep, finish } from "./enrol-code.js";
 import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
 import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
 import { load, loadEnrolment, saveEnrolment, unprotect } from "./state.js";
-import { byId, element, given, language, problem, ready, reason, say, show, t, tOr } from "./ui.js";
+import { byId, element, given, language, problem, ready, reason, say, show, shown, t, tOr } from "./ui.js";
 
 /** What the steps share. `accessKey`: what was typed in step 3 opens the chip again later, so the vault keeps it. */
 const enrolment = { session: null, line: null, step: null, accessKey: null, demo: null };
@@ -23,6 +23,7 @@ function onMessage(message) {
   if (message.type === "chip_batch") return onBatch(enrolment, message);
   if (message.type === "action") return onAction(message);
   if (message.type === "hint") return onHint(message);
+  if (message.type === "queue") return onQueue(message);
   if (message.type === "receipt") return finish(enrolment, message);
   if (message.type === "refused") return onRefused(message);
   throw new Error(`unknown message ${message.type}`);
@@ -35,6 +36,13 @@ function onStep(message) {
   if (message.step !== 4) closeChip();
   if (waiting !== null) waiting = message;
   else STEPS[message.step](enrolment, message);
+}
+
+/** Every place is taken: where the person stands in the queue, told again when it changes. */
+function onQueue({ position }) {
+  byId("queue-said").textContent = t("enrolment.js.queue", { count: position });
+  if (shown() === "queue") say(byId("queue-said").textContent);
+  else show("queue");
 }
 
 function onHint({ hint }) {
