@@ -91,6 +91,11 @@ class Gathering:
             buffer[offset : offset + len(wanted)] = wanted
         return bytes(buffer)
 
+    def forget(self) -> None:
+        """As if nothing had been asked."""
+        self.pieces.clear()
+        self.absent, self.end, self.refusals = False, None, 0
+
     def resume(self, pieces: Mapping[int, bytes]) -> None:
         """Take over what an interrupted reading had."""
         for offset, data in pieces.items():

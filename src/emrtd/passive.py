@@ -59,6 +59,8 @@ class RawDocument:
     ``groups`` holds the data groups read, by number; ``challenge`` and ``response`` those of active
     authentication, empty where it was not done; ``chip_authentication`` and ``chip_mapping`` what chip
     authentication and its PACE mapping left; ``protocol`` how the chip was opened ("BAC", "PACE-ECDH-GM-AES-128").
+    Whoever makes one without `emrtd.reading` takes ``sod`` from the very channel that ``chip_mapping`` is of: nothing
+    in EF.CardSecurity says whose files it belongs to.
     """
 
     sod: bytes = field(repr=False)

@@ -4,6 +4,9 @@ After the first contact BAC takes three batches: authenticate; read every file; 
 four: nonce and mapping; key agreement; the terminal's token with every read behind it; the chip's proof.
 `emrtd.reading_plan` decides what the batches hold and what, if anything, must be asked again.
 
+The proof of PACE's chip authentication mapping is of the chip in one channel, and EF.CardSecurity does not say whose
+files it belongs to. So each channel so made reads the security object anew, which ties all other files to that chip.
+
 A chip that advertises PACE is never opened with BAC. DG3 and DG4 are never selected.
 """
 
@@ -14,7 +17,7 @@ from collections.abc import Mapping
 from emrtd.contact import FIRST_CONTACT, Contact, look_again, read_contact
 from emrtd.errors import AccessNumberNeedsPace, PaceNotSupported, ReadRefused, TagLost
 from emrtd.exchange import Answers, Protocol
-from emrtd.files import DG1, DG2, DG11, DG14, DG15, group_file
+from emrtd.files import DG1, DG2, DG11, DG14, DG15, SOD, group_file
 from emrtd.keys import Access, Can
 from emrtd.lds.security_infos import parse_security_infos
 from emrtd.pace import CHIP_AUTHENTICATION, PaceInfo, supported
@@ -55,6 +58,8 @@ def read_document(
     reading = ReadingPlan(found, Proofs(rng), card_access=met.card_access)
     challenge = met.challenge
     for _ in range(SESSIONS_MAX):
+        if pace is not None and pace.mapping == CHIP_AUTHENTICATION:
+            reading.files[SOD.file_id].forget()  # a mapping vouches for what its own channel carried, and no more
         terminal = yield from _open(access, pace, met, challenge, rng, extended=extended and met.extended)
         yield from _read_all(reading, terminal)
         if reading.complete:
