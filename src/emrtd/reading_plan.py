@@ -9,8 +9,9 @@ ends its channel at an error is not asked by guess a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from emrtd.apdu import OK
 from emrtd.contact import CORRECT_LENGTH, END_OF_FILE, GO_ON, WRONG_OFFSET
@@ -64,19 +65,22 @@ class ReadingPlan:
 
     def plan(self, place: Place, *, extended: bool) -> tuple[ReadStep, ...]:
         """The next batch, from `place` on: what proves the chip, what is missing of every file, the portrait last."""
+        return tuple(islice(self._wanted(place, extended=extended), STEPS_MAX))
+
+    def _wanted(self, place: Place, *, extended: bool) -> Iterator[ReadStep]:
+        """Everything still to ask, one after the other: a chip may claim to be long, and give single bytes."""
         size = self.size if extended else min(self.size, SHORT_READS[0])
         pending = [item for item in self.files.values() if not item.done]
         if self.careful:
             pending = self._surely_there(pending)
         outside = [item for item in pending if item.file.in_master_file]
         inside = [item for item in pending if not item.file.in_master_file]
-        steps = list(self._outside(outside, place, size, extended))
+        yield from self._outside(outside, place, size, extended)
         if place == "master file" or outside:
-            steps.append(ReadStep(select_application(), kind="place", place="application"))
-        steps += self.proofs.steps(self.files, extended=extended)
+            yield ReadStep(select_application(), kind="place", place="application")
+        yield from self.proofs.steps(self.files, extended=extended)
         for item in inside:
-            steps += self._read_file(item, size, extended, last=item is inside[-1])
-        return tuple(steps[:STEPS_MAX])
+            yield from self._read_file(item, size, extended, last=item is inside[-1])
 
     def _outside(self, files: list[Gathering], place: Place, size: int, extended: bool) -> Iterable[ReadStep]:
         """EF.CardSecurity, in the master file."""
