@@ -21,13 +21,15 @@ from emrtd.ciphers import same
 from emrtd.errors import ChannelBroken, ChipIsCopy, Malformed, MalformedApdu
 from emrtd.groups import Group, random_scalar
 from emrtd.key_agreement import load_public
-from emrtd.lds.security_infos import CHIP_AUTHENTICATION, PUBLIC_KEY, SecurityInfo, SecurityInfos, integer
+from emrtd.lds.security_infos import CHIP_AUTHENTICATION, NO_NUMBER, PUBLIC_KEY, SecurityInfo, SecurityInfos, integer
 from emrtd.pace import CHIP_AUTHENTICATION as MAPPING
 from emrtd.pace import ChipMapping
 from emrtd.rng import Rng
 from emrtd.suites import SUITES, TRIPLE_DES, Suite
 
 VERSION = 1
+KEYS_MAX = 8
+"""Keys of one chip; each of a prime field costs a power to validate, and none met has more than three."""
 KINDS = {"DH": "1", "ECDH": "2"}
 KINDS_OF = {arc: kind for kind, arc in KINDS.items()}
 
@@ -71,7 +73,7 @@ class Evidence:
 
 def chip_keys(infos: SecurityInfos) -> tuple[ChipKey, ...]:
     """The chip's keys, those in a group that is spoken here."""
-    found = (_chip_key(info) for info in infos.chip_keys)
+    found = (_chip_key(info) for info in infos.chip_keys[:KEYS_MAX])
     return tuple(key for key in found if key is not None)
 
 
@@ -82,7 +84,8 @@ def _chip_key(info: SecurityInfo) -> ChipKey | None:
         return None
     if KINDS_OF.get(info.protocol.removeprefix(PUBLIC_KEY + ".")) != group.agreement:
         return None
-    return ChipKey(group, public, integer(info.optional) if info.optional else None, info.required)
+    key_id = integer(info.optional) if info.optional else None
+    return None if key_id == NO_NUMBER else ChipKey(group, public, key_id, info.required)
 
 
 def offers(infos: SecurityInfos) -> tuple[Offer, ...]:
@@ -184,11 +187,12 @@ def verify_mapping(mapping: ChipMapping, signed: SecurityInfos) -> str:
 
     Raises ChipIsCopy.
     """
+    number = int.from_bytes(mapping.data, "big")
     for key in chip_keys(signed):
-        if key.key_id != mapping.parameter:
+        if key.key_id != mapping.parameter or number >= key.group.order:  # a longer one would be multiplied for minutes
             continue
         try:
-            agreed = key.group.multiple(int.from_bytes(mapping.data, "big"), key.public)
+            agreed = key.group.multiple(number, key.public)
         except ChannelBroken as error:
             raise ChipIsCopy(str(error)) from error
         if same(agreed, mapping.key):

@@ -84,7 +84,7 @@ def read_contact(answers: Answers) -> Contact:
     shown, there = _read(got, FIRST) + _read(got, SECOND), _read(got, IN_APPLICATION)
     there = there if there[:1] == bytes((CARD_ACCESS.tag,)) else b""  # EF.CVCA has the same identifier there
     return Contact(
-        card_access=shown or there or None,
+        card_access=(shown or there)[:CARD_ACCESS_MAX] or None,
         in_application=bool(there) and not shown,
         challenge=_challenge(got, CHALLENGED),
         extended=_ok(got, SELECTED_EXTENDED) or bool(_challenge(got, CHALLENGED_EXTENDED)),

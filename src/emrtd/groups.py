@@ -185,7 +185,7 @@ def field_group(p: int, g: int, q: int | None = None) -> FieldGroup:
             return known
     if p.bit_length() not in FIELD_BITS or not p & 1 or not 2 <= g <= p - 2:
         raise UnsupportedAlgorithm(f"a field of {p.bit_length()} bits")
-    if q is not None and ((p - 1) % q or q.bit_length() < 160):
+    if q is not None and (q.bit_length() < 160 or (p - 1) % q):
         raise UnsupportedAlgorithm("a subgroup that does not divide its group, or is too small")
     return FieldGroup(f"DH {p.bit_length()}", p, q or p - 1, g)
 

@@ -31,6 +31,7 @@ MAPPINGS = {
 NONCE, MAPPING_IN, MAPPING_OUT, KEY_IN, KEY_OUT, TOKEN_IN, TOKEN_OUT = range(0x80, 0x87)
 CHIP_AUTHENTICATION_DATA = 0x8A
 PASSWORD_MRZ, PASSWORD_CAN = 1, 2
+NONCE_MAX = 64  # bytes; none met has more than 32, and in a prime field each one costs eight squarings
 ALL_ONES = -1  # the counter whose encryption is the IV of chip authentication data (9303-11 4.4.3.5.4)
 # 9303-11 4.4.3.3.2: the constants c0 and c1 for blocks of 128 and of 256 bits
 CONSTANTS = {
@@ -240,7 +241,10 @@ def begin(info: PaceInfo, access: Access, rng: Rng) -> tuple[tuple[CommandApdu, 
 def agree(mapping: Mapping, nonce: bytes, mapped: bytes, rng: Rng) -> tuple[CommandApdu, Agreement]:
     """Second flight, from the data of the chip's nonce and mapping answers. Raises ChannelBroken."""
     info = mapping.info
-    plain = info.suite.decrypt_nonce(mapping.key, dynamic_data(nonce, NONCE))
+    encrypted = dynamic_data(nonce, NONCE)
+    if len(encrypted) > NONCE_MAX:
+        raise ChannelBroken(f"a nonce of {len(encrypted)} bytes")
+    plain = info.suite.decrypt_nonce(mapping.key, encrypted)
     # integrated mapping: 82 is empty or left out (9303-11 4.4.5.2.2)
     chip = b"" if info.mapping == INTEGRATED else dynamic_data(mapped, MAPPING_OUT)
     mapped_generator = generator(info, plain, mapping.secret, chip, mapping.random)

@@ -43,6 +43,7 @@ class Proofs:
     agreement: Agreement | None = field(default=None, repr=False)
     challenge_refusals: int = 0
     agreement_refusals: int = 0
+    offers: tuple[Offer, ...] | None = field(default=None, repr=False)
 
     def missing(self, files: Mapping[int, Gathering]) -> bool:
         """Whether the chip is still to be asked for anything, as far as its `files` are known."""
@@ -51,7 +52,7 @@ class Proofs:
     def steps(self, files: Mapping[int, Gathering], *, extended: bool) -> Iterable[ReadStep]:
         """What to ask now: nothing until it is known which keys the chip has."""
         infos, key = files.get(INFOS), files.get(KEY)
-        if (infos and not infos.done) or (key and not (key.absent or key.gathered)):
+        if (infos and not infos.done) or (key and not (key.done or key.gathered)):
             return
         offer = self._offer(files)
         if offer is not None:
@@ -83,11 +84,9 @@ class Proofs:
             return None
         if self.agreement_refusals >= REFUSALS_MAX:
             return None
-        try:
-            found = chip_authentication.offers(parse_dg14(infos.content()))
-        except Malformed:  # told when the document is checked
-            return None
-        return found[0] if found else None
+        if self.offers is None:  # read once: keys are validated, which takes time
+            self.offers = _offers(infos.content())
+        return self.offers[0] if self.offers else None
 
     def absorb(self, step: ReadStep, answer: Answer) -> None:
         """Learn from the answer to a step of "agree", "shown" or "challenge".
@@ -103,3 +102,11 @@ class Proofs:
             self.response = answer.data
         elif step.kind == "challenge":
             self.challenge_refusals += weight
+
+
+def _offers(content: bytes) -> tuple[Offer, ...]:
+    """What DG14 offers; nothing where it cannot be read, which is told when the document is checked."""
+    try:
+        return chip_authentication.offers(parse_dg14(content))
+    except Malformed:
+        return ()

@@ -9,6 +9,7 @@ from asn1crypto import core
 from emrtd import tlv
 from emrtd.errors import MalformedFile, MalformedTlv
 from emrtd.files import GROUP_TAGS
+from emrtd.pki.ber import OBJECT_IDENTIFIER_MAX
 
 PROTOCOLS = "0.4.0.127.0.7.2.2"  # bsi-de protocols smartcard
 PUBLIC_KEY, CHIP_AUTHENTICATION, PACE = f"{PROTOCOLS}.1", f"{PROTOCOLS}.3", f"{PROTOCOLS}.4"
@@ -22,6 +23,7 @@ PLAIN_ECDSA_HASHES = {
     "0.4.0.127.0.7.1.1.4.1.5": "sha512",
 }
 SET, SEQUENCE, OBJECT_IDENTIFIER = 0x31, 0x30, 0x06
+NO_NUMBER = -1
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,14 @@ def _info(item: tlv.Tlv) -> SecurityInfo:
 
 
 def integer(der: bytes) -> int:
-    """A small INTEGER of a SecurityInfo (version, parameter or key identifier); -1 for anything else."""
+    """A small INTEGER of a SecurityInfo (version, parameter or key identifier); `NO_NUMBER` for anything else."""
     small = len(der) in range(3, 7) and der[:2] == bytes((0x02, len(der) - 2))
-    return int.from_bytes(der[2:], "big") if small else -1
+    return int.from_bytes(der[2:], "big") if small else NO_NUMBER
 
 
 def _dotted(der: bytes) -> str:
+    if len(der) > 2 + OBJECT_IDENTIFIER_MAX:
+        raise MalformedTlv(f"an object identifier of {len(der)} bytes")
     try:
         dotted: str = core.ObjectIdentifier.load(der).dotted
     except (ValueError, TypeError, IndexError) as error:
