@@ -29,10 +29,18 @@ def to_definite(data: bytes) -> bytes:
     Returns `data` itself where nothing has to change. Raises MalformedTlv; depth, count and the size of object
     identifiers are bounded.
     """
-    if _is_definite(data):
+    if _is_definite(data[: _end(data)]):  # what follows the object may be filling of any kind
         return data
     body, end = read_object(data, 0)
     return body + data[end:]
+
+
+def _end(data: bytes) -> int:
+    """The offset after the first object, as far as it can be told; else that after the data."""
+    try:
+        return tlv.read_header(data).total
+    except MalformedTlv:
+        return len(data)
 
 
 def read_object(data: bytes, at: int) -> tuple[bytes, int]:
@@ -53,10 +61,14 @@ def _is_definite(data: bytes) -> bool:
     for _ in range(OBJECTS_MAX):
         if at + 1 >= size:
             return True
-        tag, length = data[at], data[at + 1]
-        at += 2
-        if tag & 0x1F == 0x1F or length > 0x84:  # tags of several bytes occur in no structure read here
+        tag = data[at]
+        at = _after_tag(data, at)
+        if at >= size:
             return True
+        length = data[at]
+        at += 1
+        if length > 0x84:
+            raise MalformedTlv(f"length field {length:02X}")
         if tag == OCTET_STRING_IN_PIECES or (length == INDEFINITE and tag & CONSTRUCTED):
             return False
         if length > INDEFINITE:
@@ -68,6 +80,16 @@ def _is_definite(data: bytes) -> bool:
         if not tag & CONSTRUCTED:
             at += length
     raise MalformedTlv("too many objects")
+
+
+def _after_tag(data: bytes, at: int) -> int:
+    """The offset of the length; a tag of several bytes goes on while their highest bit is set."""
+    if data[at] & 0x1F != 0x1F:
+        return at + 1
+    at += 1
+    while at < len(data) and data[at] & 0x80:
+        at += 1
+    return at + 1
 
 
 @dataclass
