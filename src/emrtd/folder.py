@@ -37,7 +37,7 @@ EVIDENCE = "evidence.json"
 WHAT, VERSION = "eMRTD evidence: what a chip showed of itself while it was read", 1
 EVIDENCE_MAX = 1 << 16
 NAMES_MAX = 256
-PRIVATE_BITS, COUNTER_BITS = 4096, 128
+PRIVATE_BITS, COUNTER_BITS, NUMBER_BITS = 4096, 128, 32
 ENDINGS = (".bin", ".dat", ".der", ".ber", ".ef", ".raw", ".tlv")
 PADDING = frozenset((0x00, 0xFF))
 
@@ -46,6 +46,7 @@ _READ_GROUPS = {number: file for number, file in GROUPS.items() if number not in
 _READ = {file.file_id: file for file in (COM, SOD, CARD_ACCESS, *_READ_GROUPS.values())}
 _GROUP = re.compile(r"(?:ef)?(?:dg|datagroup)0?([1-9]|1[0-6])")
 _NAME = re.compile(rf"(?:ef)?({'|'.join(_NAMED)})")
+_PROTOCOL = re.compile(r"[A-Z0-9-]{0,40}")  # a folder may come from anyone, and this is shown
 _IDENTIFIER = re.compile(r"(?:ef)?(01[0-9a-f]{2})")
 
 
@@ -153,7 +154,7 @@ def _evidence(content: bytes | None) -> dict[str, Any]:
 
 
 def _read_evidence(tree: dict[str, Any]) -> dict[str, Any]:
-    if tree["what"] != WHAT or tree["version"] != VERSION or not isinstance(tree["protocol"], str):
+    if tree["what"] != WHAT or tree["version"] != VERSION or not _PROTOCOL.fullmatch(tree["protocol"]):
         raise ValueError("another file")
     found: dict[str, Any] = {"protocol": tree["protocol"]}
     if active := tree.get("active_authentication"):
@@ -163,19 +164,19 @@ def _read_evidence(tree: dict[str, Any]) -> dict[str, Any]:
         key_id = shown["key_id"]
         found["chip_authentication"] = Evidence(
             protocol=shown["protocol"] + "",
-            key_id=None if key_id is None else int(key_id),
+            key_id=None if key_id is None else _within(key_id, NUMBER_BITS),
             private=_within(int(shown["private"], 16), PRIVATE_BITS),
             counter=_within(shown["counter"], COUNTER_BITS),
             answer=bytes.fromhex(shown["answer"]),
         )
     if mapping := tree.get("chip_mapping"):
         key, data = bytes.fromhex(mapping["key"]), bytes.fromhex(mapping["data"])
-        found["chip_mapping"] = ChipMapping(int(mapping["parameter"]), key, data)
+        found["chip_mapping"] = ChipMapping(_within(mapping["parameter"], NUMBER_BITS), key, data)
     return found
 
 
-def _within(value: int, bits: int) -> int:
-    if not 0 <= value < 1 << bits:
+def _within(value: object, bits: int) -> int:
+    if type(value) is not int or not 0 <= value < 1 << bits:
         raise ValueError("a number beyond its bounds")
     return value
 
