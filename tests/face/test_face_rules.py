@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from random import Random
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from alicem.face.attacks import Stream
 from alicem.face.challenge import kind
 from alicem.face.decide import Findings, decide
 from alicem.face.detect import Mesh
+from alicem.face.spectrum import screen
 from alicem.face.thresholds import parse, published
 
 LIMITS = published().limits
@@ -93,11 +95,38 @@ def test_a_stream_stands_still_comes_again_or_jumps() -> None:
         again.frame(bytes([index % 15]), index * 100.0)
     assert (again.repeated, again.frozen_ms) == (15, 0)
     moving = Stream()
-    moving.face(face_at(200), 0)
-    moving.face(face_at(210), 100)
+    moving.face(face_at(200), 0.0, 0)
+    moving.face(face_at(210), 6.0, 100)
     assert moving.jump < 0.1
-    moving.face(face_at(400), 200)
+    assert moving.leap == pytest.approx(6.0)
+    moving.face(face_at(400), 6.0, 200)
     assert moving.jump > published().attacks["jump"]
+
+
+def test_a_neck_turns_and_a_photograph_is_swapped() -> None:
+    limits = published().attacks
+    turning, swapped, hidden = Stream(), Stream(), Stream()
+    for index in range(8):
+        turning.face(face_at(200), 4.0 * index, index * 100)
+        swapped.face(face_at(200), 0.0 if index < 4 else 28.0, index * 100)
+        hidden.face(face_at(200), 0.0 if index < 4 else 28.0, index * 100 + (0 if index < 4 else 1_200))
+    assert turning.leap < limits["leap"] < swapped.leap
+    assert hidden.leap > limits["leap"]  # out of sight it counts whole
+    assert turning.gap_ms == 100
+    assert hidden.gap_ms > limits["gap_ms"]
+
+
+def test_a_screen_has_a_pattern_and_a_face_has_none() -> None:
+    rng = np.random.default_rng(3)
+    skin = np.clip(
+        cv2.GaussianBlur(rng.normal(150, 60, (480, 640, 3)), (0, 0), 4) + rng.normal(0, 2, (480, 640, 1)), 0, 255
+    )
+    lines = skin + 12 * np.cos(2 * np.pi * np.arange(640) / 5.3)[None, :, None]
+    mesh = face_at(300)
+    seen = [screen(np.clip(picture, 0, 255).astype(np.uint8), mesh) for picture in (skin, lines)]
+    assert seen[0] is not None and seen[1] is not None
+    assert seen[0] < published().attacks["screen"] < seen[1]
+    assert screen(np.zeros((60, 60, 3), np.uint8), mesh) is None
 
 
 def test_a_camera_that_stutters_is_no_attack() -> None:
@@ -116,6 +145,9 @@ GOOD = {
     "frozen_ms": 0.0,
     "repeated": 0.0,
     "jump": 0.1,
+    "leap": 5.0,
+    "gap_ms": 120.0,
+    "screen": 0.9,
     "relief": 0.07,
 }
 
@@ -130,6 +162,9 @@ GOOD = {
         ({"frozen_ms": 2000.0}, Reason.ATTACK, Outcome.REFUSE),
         ({"repeated": 3.0}, Reason.ATTACK, Outcome.REFUSE),
         ({"jump": 1.0}, Reason.ATTACK, Outcome.REFUSE),
+        ({"leap": 25.0}, Reason.ATTACK, Outcome.REFUSE),
+        ({"gap_ms": 1500.0}, Reason.ABSENT, Outcome.REFUSE),
+        ({"screen": 2.5}, Reason.ATTACK, Outcome.REFUSE),
         ({"relief": 0.005}, Reason.ATTACK, Outcome.REFUSE),
     ],
 )
@@ -138,7 +173,7 @@ def test_every_rule_speaks(scores: Mapping[str, float], reason: Reason | None, o
     assert (decide(findings).outcome, decide(findings).reason) == (outcome, reason)
 
 
-@pytest.mark.parametrize("name", ["same_person", "doubtful", "one_person", "frozen_ms", "repeated", "jump", "relief"])
+@pytest.mark.parametrize("name", GOOD)
 def test_what_was_not_measured_is_never_accepted(name: str) -> None:
     scores = {other: value for other, value in GOOD.items() if other != name}
     findings = Findings(finished=True, turned=True, scores=scores, thresholds=published().decision())
@@ -167,6 +202,9 @@ def test_thresholds_have_no_defaults() -> None:
             "frozen_ms": 1.0,
             "repeated": 1.0,
             "jump": 1.0,
+            "leap": 18.0,
+            "gap_ms": 900.0,
+            "screen": 1.5,
             "relief": 0.0,
             "hold_ms": {"smile": 1.0, "turn_left": 1.0, "turn_right": 1.0, "blink": 1.0},
             "limit_ms": {"neutral": 1.0, "action": 1.0, "pause": 1.0},

@@ -17,6 +17,7 @@ from alicem.face.images import Picture
 from alicem.face.look import Look
 
 REPEATED_AFTER_MS = 1000.0
+TENTH_MS = 100.0
 CLOSE_MS = 260.0  # two frames further apart say nothing about continuity
 
 
@@ -27,10 +28,12 @@ class Stream:
         self._seen: dict[bytes, float] = {}
         self._last: tuple[bytes, float] | None = None
         self._since = 0.0
-        self._face: tuple[float, Mesh] | None = None
+        self._face: tuple[float, Mesh, float] | None = None
         self.frozen_ms = 0.0
         self.repeated = 0
         self.jump = 0.0
+        self.leap = 0.0
+        self.gap_ms = 0.0
 
     def frame(self, jpeg: bytes, at: float) -> None:
         fingerprint = hashlib.blake2b(jpeg, digest_size=16).digest()
@@ -43,13 +46,20 @@ class Stream:
         self._seen[fingerprint] = at
         self._last = (fingerprint, at)
 
-    def face(self, mesh: Mesh, at: float) -> None:
-        """The farthest the face moved from one frame to the next, in sizes of itself."""
-        if self._face is not None and at - self._face[0] <= CLOSE_MS:
-            before = self._face[1]
-            moved = np.linalg.norm(mesh.points[:, :2].mean(0) - before.points[:, :2].mean(0))
-            self.jump = max(self.jump, float(moved) / before.square.side)
-        self._face = (at, mesh)
+    def face(self, mesh: Mesh, yaw: float, at: float) -> None:
+        """One face on one track: how far it jumped from frame to frame, in sizes of itself; how many degrees it turned
+        in a tenth of a second, which no neck does beyond a measure; how long it was out of sight. A turn made out of
+        sight counts whole."""
+        if self._face is not None:
+            before, mesh_before, yaw_before = self._face
+            passed, turned = at - before, abs(yaw - yaw_before)
+            self.gap_ms = max(self.gap_ms, passed)
+            if passed <= CLOSE_MS:
+                moved = np.linalg.norm(mesh.points[:, :2].mean(0) - mesh_before.points[:, :2].mean(0))
+                self.jump = max(self.jump, float(moved) / mesh_before.square.side)
+                turned /= max(1.0, passed / TENTH_MS)
+            self.leap = max(self.leap, turned)
+        self._face = (at, mesh, yaw)
 
 
 TRACKED = 15  # fewer points followed say nothing

@@ -67,12 +67,16 @@ RULES: tuple[Rule, ...] = (
     (lambda f: f.over("frozen_ms"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("repeated"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("jump"), Outcome.REFUSE, Reason.ATTACK),
+    (lambda f: f.over("leap"), Outcome.REFUSE, Reason.ATTACK),
+    (lambda f: f.over("gap_ms"), Outcome.REFUSE, Reason.ABSENT),
+    (lambda f: "screen" in f.scores and f.over("screen"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("one_person"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: "relief" in f.scores and f.under("relief"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: any(f.over(name) for name in f.thresholds if name.startswith("attack_")), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("doubtful"), Outcome.REFUSE, Reason.NOT_SAME_PERSON),
     (lambda f: f.under("same_person"), Outcome.DOUBTFUL, Reason.DOUBTFUL),
     (lambda f: f.turned and "relief" not in f.scores, Outcome.DOUBTFUL, Reason.DOUBTFUL),
+    (lambda f: "screen" not in f.scores, Outcome.DOUBTFUL, Reason.DOUBTFUL),
 )
 
 

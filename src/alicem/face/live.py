@@ -22,6 +22,7 @@ from alicem.face.images import UnusableImageError
 from alicem.face.look import Follower, Look
 from alicem.face.models import Models
 from alicem.face.pace import Arrival, Pace
+from alicem.face.spectrum import screen
 
 
 class Phase(StrEnum):
@@ -76,6 +77,7 @@ class LiveCheck:
         self._trouble: tuple[Hint, float] | None = None
         self._neutral: list[Look] = []
         self._still: Look | None = None
+        self._screen: list[float] = []
         self._relief: float | None = None
         self._baseline: Baseline | None = None
         self._rested: float | None = None
@@ -157,7 +159,8 @@ class LiveCheck:
         if isinstance(look, Hint):
             return self._without_face(look, at)
         self._trouble = None
-        self._stream.face(look.mesh, at)
+        if self._baseline is not None:
+            self._stream.face(look.mesh, look.measure.yaw, at)
         return self._follow(look)
 
     def _follow(self, look: Look) -> Hint | None:
@@ -179,6 +182,7 @@ class LiveCheck:
             self._baseline = baseline([one.measure for one in self._neutral])
             best = sorted(self._neutral, key=lambda one: -one.measure.sharpness)[:2]
             self._at_rest.extend(self._template(one) for one in best)
+            self._look_for_screen(best)
             self._still = best[0]
             self._neutral.clear()
             self._enter(Phase.PAUSE, look.at)
@@ -200,6 +204,7 @@ class LiveCheck:
             self._rested = look.at
         if not self._taken and look.hint is None and self._index:
             self._at_rest.append(self._template(look))
+            self._look_for_screen([look])
             self._taken = True
         pause = max(REST_MS, self._challenge.pauses_ms[self._index])
         if look.at - self._rested >= pause:
@@ -230,6 +235,10 @@ class LiveCheck:
         for detector in self._configuration.detectors:
             self._looks_of[detector.score].append(detector.look(self._models, look.picture, look.mesh))
         return template(self._models, look.picture, look.mesh, self._thresholds.compare.matchers)
+
+    def _look_for_screen(self, looks: list[Look]) -> None:
+        found = (screen(look.picture, look.mesh) for look in looks)
+        self._screen += [value for value in found if value is not None]
 
     def _enter(self, phase: Phase, at: float) -> None:
         self._phase, self._began, self._rested, self._taken = phase, at, None, False
@@ -276,7 +285,11 @@ class LiveCheck:
             "frozen_ms": self._stream.frozen_ms,
             "repeated": float(self._stream.repeated),
             "jump": self._stream.jump,
+            "leap": self._stream.leap,
+            "gap_ms": self._stream.gap_ms,
         }
+        if self._screen:
+            scores["screen"] = max(self._screen)
         scores |= {name: fmean(found) for name, found in self._looks_of.items() if found}
         if self._relief is not None:
             scores["relief"] = self._relief
