@@ -25,7 +25,7 @@ from emrtd.lds.security_infos import CHIP_AUTHENTICATION, NO_NUMBER, PUBLIC_KEY,
 from emrtd.pace import CHIP_AUTHENTICATION as MAPPING
 from emrtd.pace import ChipMapping
 from emrtd.rng import Rng
-from emrtd.suites import SUITES, TRIPLE_DES, Suite
+from emrtd.suites import STRENGTH, SUITES, TRIPLE_DES, Suite
 
 VERSION = 1
 KEYS_MAX = 8
@@ -100,7 +100,7 @@ def offers(infos: SecurityInfos) -> tuple[Offer, ...]:
     usable = [offer for offer in found if offer is not None]
     if not infos.chip_authentication:
         usable = [_inferred(key) for key in keys if key.key_id is None or key.key_id not in mapped]
-    return tuple(sorted(usable, key=lambda offer: (-offer.suite.key_size, offer.suite.name)))
+    return tuple(sorted(usable, key=lambda offer: -STRENGTH[offer.suite]))
 
 
 def _offer(info: SecurityInfo, key: ChipKey) -> Offer | None:

@@ -21,7 +21,7 @@ from emrtd.groups import CurveGroup, Group, random_scalar, standardised
 from emrtd.keys import AUTHENTICATION, ENCRYPTION, PASSWORD, Access, Can, password
 from emrtd.lds.security_infos import PACE, SecurityInfo, SecurityInfos, integer
 from emrtd.rng import Rng
-from emrtd.suites import AES_128, AES_192, AES_256, SUITES, Suite
+from emrtd.suites import AES_128, AES_192, AES_256, SUITES, TRIPLE_DES, Suite
 
 GENERIC, INTEGRATED, CHIP_AUTHENTICATION = "GM", "IM", "CAM"
 MAPPINGS = {
@@ -86,9 +86,9 @@ def _possible(mapping: str, suite: Suite, group: Group) -> bool:
 
 
 def supported(infos: SecurityInfos) -> PaceInfo | None:
-    """The way to use: the one that also authenticates the chip, else the first in the file's order."""
+    """The way to use: one that also authenticates the chip before others, 3DES last, else the first of the file."""
     found = [info for info in map(read_info, infos.infos) if info is not None]
-    return next((info for info in found if info.mapping == CHIP_AUTHENTICATION), found[0] if found else None)
+    return max(found, key=lambda info: (info.mapping == CHIP_AUTHENTICATION, info.suite != TRIPLE_DES), default=None)
 
 
 # --- shared by both sides ---------------------------------------------------------------------------

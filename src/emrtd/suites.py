@@ -105,6 +105,8 @@ TRIPLE_DES = TripleDes()
 AES_128, AES_192, AES_256 = Aes("AES-128", 16), Aes("AES-192", 24), Aes("AES-256", 32)
 SUITES: dict[str, Suite] = {"1": TRIPLE_DES, "2": AES_128, "3": AES_192, "4": AES_256}
 """By the last arc of the object identifiers of PACE and chip authentication (9303-11 9.2.3, 9.2.7)."""
+STRENGTH: dict[Suite, int] = {suite: strength for strength, suite in enumerate(SUITES.values())}
+"""The higher, the stronger; the length of the keys alone would not tell 3DES from AES-128."""
 
 
 def _counter(counter: int, size: int) -> bytes:

@@ -135,7 +135,7 @@ def test_the_key_is_chosen_by_its_identifier() -> None:
     ways = ("ECDH-3DES/12", "ECDH-AES-256/13", "DH-AES-128/2")
     document = make_document(specimen(chip_authentication=ways))
     assert [offer.name for offer in offers(parse_dg14(document.files[DG14]))] == [
-        "CA-ECDH-AES-256", "CA-ECDH-3DES", "CA-DH-AES-128",
+        "CA-ECDH-AES-256", "CA-DH-AES-128", "CA-ECDH-3DES",
     ]  # fmt: skip
     assert inspect(read(document))[1] == ("CA-ECDH-AES-256",)
 
