@@ -7,7 +7,7 @@ is wrong is never forgiven.
 
 from __future__ import annotations
 
-from emrtd import active_authentication, chip_authentication
+from emrtd import active_authentication, chip_authentication, pace
 from emrtd.chip_authentication import chip_keys
 from emrtd.errors import ChipIsCopy, NoChipKey
 from emrtd.files import DG14, DG15
@@ -51,4 +51,12 @@ def _mapping_keys(document: AuthenticDocument) -> SecurityInfos:
 def _promised(document: AuthenticDocument) -> bool:
     """A key that was signed and could have been used; one whose file the chip hides counts as well."""
     hidden = {DG14, DG15} & document.signed_groups - document.read_groups
-    return bool(hidden or document.active_authentication_key or chip_keys(_mapping_keys(document)))
+    return bool(
+        hidden or document.active_authentication_key or chip_keys(_mapping_keys(document)) or _maps(document.dg14)
+    )
+
+
+def _maps(dg14: SecurityInfos | None) -> bool:
+    """Does the signed DG14 advertise a mapping that proves the chip? Its key may stand in EF.CardSecurity alone."""
+    ways = map(pace.read_info, dg14.pace if dg14 else ())
+    return any(way is not None and way.mapping == pace.CHIP_AUTHENTICATION for way in ways)
