@@ -35,4 +35,10 @@ def parse_card_security(content: bytes) -> CardSecurity:
         raise MalformedFile("CardSecurity", str(error)) from error
     if signed.content_type != SECURITY_OBJECT:
         raise MalformedFile("CardSecurity", f"content type {signed.content_type}")
+    if len(signed.signers) != 1:
+        raise MalformedFile("CardSecurity", f"{len(signed.signers)} signers where one belongs")
+    # RFC 5652 5.3, 11.1: without attributes nothing says what kind of content was signed, and the attributes of any
+    # other signature of the same signer, a SET of SEQUENCEs too, would pass for security infos
+    if not signed.signers[0].attributes:
+        raise MalformedFile("CardSecurity", "no signed attributes")
     return CardSecurity(parse_security_infos(signed.content, "CardSecurity"), signed)
