@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -115,10 +115,10 @@ class AuthenticDocument:
     signed_groups: frozenset[int]
     read_groups: frozenset[int]
     warnings: tuple[str, ...]
-    _proof: object = field(repr=False, compare=False)
+    _proof: InitVar[object]  # not kept, so that `dataclasses.replace` cannot make another document of this one
 
-    def __post_init__(self) -> None:
-        if self._proof is not _PROOF:
+    def __post_init__(self, _proof: object) -> None:
+        if _proof is not _PROOF:
             raise Misuse("only passive_authentication makes an AuthenticDocument")
 
     @property
@@ -284,7 +284,7 @@ def _document(
     if dg14 is not None and dg14.pace and raw.protocol == "BAC":
         raise AccessDowngraded("the chip advertises PACE in DG14 and was opened with BAC")
     found = (dg1, dg2, dg7, dg11, dg12, dg13, dg14, dg15, security)
-    warnings += _access_warnings(raw, dg14) + _list_warnings(raw.com, signed) + tuple(unread)
+    warnings += _access_warnings(raw, dg14, signed) + _list_warnings(raw.com, signed) + tuple(unread)
     document = AuthenticDocument(
         signer=signer,
         at=at,
@@ -332,12 +332,14 @@ def _list_warnings(com: bytes | None, signed: frozenset[int]) -> tuple[str, ...]
     return listed.warnings + (() if set(listed.groups) == signed else ("com_lists_other_groups",))
 
 
-def _access_warnings(raw: RawDocument, dg14: SecurityInfos | None) -> tuple[str, ...]:
-    """What anyone could have written in EF.CardAccess should stand in the signed DG14 too (9303-11 9.2.11)."""
-    if raw.card_access is None or dg14 is None:
+def _access_warnings(raw: RawDocument, dg14: SecurityInfos | None, signed: frozenset[int]) -> tuple[str, ...]:
+    """EF.CardAccess, which anyone could have written or shortened, says what the signed DG14 says (9303-11 9.2.11)."""
+    if dg14 is None:
+        return ("access_not_confirmed",) if raw.protocol == "BAC" and 14 in signed else ()
+    if raw.card_access is None:
         return ()
     shown = parse_security_infos(raw.card_access).pace
-    return () if set(shown) <= set(dg14.pace) else ("card_access_differs_from_dg14",)
+    return () if set(shown) == set(dg14.pace) else ("card_access_differs_from_dg14",)
 
 
 def _check_document_type(signer: Certificate, mrz: Mrz | None) -> None:

@@ -40,6 +40,7 @@ WARNINGS = {
     "revocation_list_stale": "The State's revocation list at hand is out of date.",
     "sha1": "The signature rests on SHA-1, which can be forged with effort.",
     "card_access_differs_from_dg14": "What the chip advertised openly is not what its State signed.",
+    "access_not_confirmed": "The file that says how the chip is to be opened was signed, and not read.",
     "document_expired": "The document has expired.",
     "no_signing_time": "The signature does not say when it was made.",
     "authority_not_verified": "The authority came from a list whose own signature nobody verified.",
