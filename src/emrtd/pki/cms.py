@@ -18,6 +18,7 @@ from emrtd import tlv
 from emrtd.errors import Malformed, MalformedSignedData, MalformedTlv, SignatureWrong
 from emrtd.pki.ber import to_definite
 from emrtd.pki.certificate import Certificate, load_certificate, name_key
+from emrtd.pki.extensions import in_utc
 from emrtd.pki.keys import PublicKey
 from emrtd.pki.signatures import Scheme, hash_name, scheme_of, verify
 
@@ -181,7 +182,7 @@ def _signer(info: cms.SignerInfo) -> SignerInfo:
         sorted_attributes=_sorted(attributes) if values else b"",
         content_type=values[CONTENT_TYPE].dotted if values else "",
         message_digest=bytes(values[MESSAGE_DIGEST].native) if values else b"",
-        signing_time=None if time is None else time.native,
+        signing_time=None if time is None else in_utc(time.native),
     )
 
 
