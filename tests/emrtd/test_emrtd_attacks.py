@@ -6,8 +6,9 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from asn1crypto import core
-from emrtd_specimens import DESCRIPTION, JPEG, NOW, make_document, make_state
+from asn1crypto import cms, core
+from emrtd_flawed_pki import Recipe, integer, key, name, signer_under
+from emrtd_specimens import DESCRIPTION, JPEG, MADE, NOW, make_document, make_state, read
 
 from emrtd import folder, pace, tlv
 from emrtd.authenticity import prove_chip
@@ -21,23 +22,42 @@ from emrtd.errors import (
     MalformedFile,
     MalformedFolder,
     MalformedTlv,
+    Misuse,
+    SignedByAnotherState,
+    SignerNotAllowed,
     TagLost,
 )
 from emrtd.exchange import Transmit, run
-from emrtd.files import CARD_SECURITY, group_file
+from emrtd.files import CARD_SECURITY, SOD, group_file
 from emrtd.groups import standardised
 from emrtd.key_agreement import compose_public, load_public
 from emrtd.keys import Can
-from emrtd.lds.security_infos import PACE, PUBLIC_KEY, SecurityInfo, SecurityInfos, parse_security_infos
+from emrtd.lds.card_security import SECURITY_OBJECT
+from emrtd.lds.security_infos import (
+    PACE,
+    PUBLIC_KEY,
+    SecurityInfo,
+    SecurityInfos,
+    compose_dg14,
+    compose_security_infos,
+    parse_dg14,
+    parse_security_infos,
+)
+from emrtd.lds.sod import parse_sod
 from emrtd.pace import ChipMapping
-from emrtd.passive import passive_authentication
+from emrtd.passive import AuthenticDocument, RawDocument, passive_authentication
 from emrtd.pki.ber import to_definite
+from emrtd.pki.certificate import load_certificate
+from emrtd.pki.cms import read_signed_data
+from emrtd.pki.states import check_issuing_state
+from emrtd.pki.trust import TrustStore
 from emrtd.proofs import Proofs
 from emrtd.reading import read_document
 from emrtd.reading_plan import ReadingPlan, gatherings
 from emrtd.rng import seeded
 from emrtd.softchip import SoftChip
 from emrtd.softchip.faults import cloned
+from emrtd.softchip.signing import compose_sod
 
 SMALL = replace(DESCRIPTION, portrait=JPEG[:900], active_authentication="none")
 MAPPED = replace(SMALL, pace=("ECDH-CAM-AES-128/13",))
@@ -86,7 +106,116 @@ def test_the_proof_of_one_chip_does_not_serve_the_files_of_another() -> None:
     contact = run(first_contact(), chip)
     raw = run(read_document(card.access, contact=contact, rng=seeded(b"u"), resume=lost.value.read), chip)
     with pytest.raises(DataGroupAltered):
-        prove_chip(passive_authentication(raw, make_state().trust, at=NOW), raw)
+        accepted(raw)
+
+
+def signed_again(raw: RawDocument, **groups: bytes) -> RawDocument:
+    """The document with other contents of data groups, signed by its State."""
+    found = {**raw.groups, **{int(name.removeprefix("dg")): content for name, content in groups.items()}}
+    return replace(raw, groups=found, sod=compose_sod(found, make_state().signer, digest="sha256", at=MADE))
+
+
+def accepted(raw: RawDocument) -> AuthenticDocument:
+    return passive_authentication(raw, make_state().trust, at=NOW)
+
+
+def test_a_copy_that_hides_the_mapping_and_its_key_is_a_copy() -> None:
+    """The key stands in EF.CardSecurity alone, the signed DG14 only says that the chip has one."""
+    raw = read(make_document(MAPPED))
+    (way,) = parse_dg14(raw.groups[14]).pace
+    hidden = replace(raw, card_security=None, chip_mapping=None, protocol="PACE-ECDH-GM-AES-128")
+    hidden = signed_again(hidden, dg14=compose_dg14((way,)))
+    with pytest.raises(ChipIsCopy):
+        prove_chip(accepted(hidden), hidden)
+
+
+def test_a_way_of_pace_that_was_left_out_on_the_way_is_told() -> None:
+    raw = read(make_document(replace(SMALL, pace=("ECDH-GM-AES-256/13", "ECDH-GM-3DES/8"))))
+    weaker = min(parse_security_infos(raw.card_access or b"").pace, key=lambda info: info.protocol)
+    assert "card_access_differs_from_dg14" not in accepted(raw).warnings
+    left = replace(raw, card_access=compose_security_infos((weaker,)))
+    assert "card_access_differs_from_dg14" in accepted(left).warnings
+
+
+def test_3des_is_not_taken_where_aes_is_offered() -> None:
+    both = replace(SMALL, pace=("ECDH-GM-3DES/13", "ECDH-GM-AES-128/13"))
+    assert read(make_document(both)).protocol == "PACE-ECDH-GM-AES-128"
+    both = replace(SMALL, chip_authentication=("ECDH-3DES/13", "ECDH-AES-128/13"))
+    raw = read(make_document(both))
+    assert prove_chip(accepted(raw), raw) == ("CA-ECDH-AES-128",)
+
+
+def test_bac_is_not_confirmed_where_dg14_is_held_back() -> None:
+    raw = read(make_document(replace(SMALL, chip_authentication=("ECDH-AES-128/13",))))
+    assert "access_not_confirmed" not in accepted(raw).warnings
+    held_back = replace(raw, groups={number: raw.groups[number] for number in (1, 2)})
+    assert "access_not_confirmed" in accepted(held_back).warnings
+
+
+def test_the_signature_of_a_security_object_does_not_serve_card_security() -> None:
+    """Signed attributes given out as content: what a State signed is then the attributes, under another name."""
+    raw = read(make_document(MAPPED))
+    genuine = cms.ContentInfo.load(tlv.expect(raw.sod, SOD.tag).value)["content"]
+    signer = genuine["signer_infos"][0]
+    names = ("version", "sid", "digest_algorithm", "signature_algorithm", "signature")
+    content = {
+        "version": "v3",
+        "digest_algorithms": genuine["digest_algorithms"],
+        "encap_content_info": {
+            "content_type": cms.ContentType(SECURITY_OBJECT),
+            "content": cms.ParsableOctetString(parse_sod(raw.sod).signer.attributes),
+        },
+        "certificates": genuine["certificates"],
+        "signer_infos": [cms.SignerInfo({name: signer[name] for name in names})],
+    }
+    forged = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(content)}).dump()
+    with pytest.raises(MalformedFile):
+        accepted(replace(raw, card_security=forged))
+
+
+def test_a_proven_document_is_not_altered_into_another() -> None:
+    document = accepted(read(make_document(SMALL)))
+    assert document.dg1 is not None
+    with pytest.raises((TypeError, ValueError, Misuse)):
+        replace(document, dg1=replace(document.dg1, primary="AUTRE"))
+
+
+# --- trust ----------------------------------------------------------------------------------------------------
+
+
+def test_a_trusted_state_makes_no_authority_for_another() -> None:
+    ours = Recipe(key("ours", "secp384r1"), subject=name("UT"))
+    link = Recipe(key("link"), issued_by=ours, subject=name("FR"), serial=integer(3))
+    signer = load_certificate(signer_under(link, key("signer")).der)
+    trust = TrustStore.of([ours.der], unvouched=[link.der])
+    with pytest.raises(SignerNotAllowed):
+        trust.check_path(signer, NOW)
+
+
+def test_a_state_does_not_name_itself_another() -> None:
+    """The alternative name of its authority has the code of the other."""
+    code = tlv.encode(0x31, tlv.encode(0x30, bytes.fromhex("0603550407"), tlv.encode(0x13, b"FRA")))
+    names = tlv.encode(0x30, tlv.encode(0xA4, tlv.encode(0x30, code)))
+    found = load_certificate(Recipe(key("state"), subject=name("UT"), more={"2.5.29.17": (False, names)}).der)
+    assert found.issuing_codes == ("FRA",)
+    with pytest.raises(SignedByAnotherState):
+        check_issuing_state(found, "FRA")
+
+
+def swapped(content: bytes, old: bytes, new: bytes) -> bytes:
+    """With the object `old` replaced, wherever it stands, and the lengths around it."""
+    return b"".join(
+        new if item.raw == old else tlv.encode(item.tag, swapped(item.value, old, new)) if item.tag & 0x20 else item.raw
+        for item in tlv.parse(content)
+    )
+
+
+def test_a_signing_time_without_zone_is_read_as_utc() -> None:
+    content = tlv.expect(read(make_document(SMALL)).sod, SOD.tag).value
+    local = swapped(content, tlv.encode(0x17, b"250301120000Z"), tlv.encode(0x18, b"20250301120000"))
+    assert local != content
+    (signer,) = read_signed_data(local).signers
+    assert signer.signing_time == MADE
 
 
 # --- crashes --------------------------------------------------------------------------------------------------

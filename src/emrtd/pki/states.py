@@ -14,6 +14,9 @@ from importlib.resources import files
 from emrtd.errors import SignedByAnotherState
 from emrtd.pki.certificate import Certificate
 
+TERRITORIES = {"CN": frozenset(("HK", "MO"))}
+"""Whose documents another's authority signs, where its alternative name says so; no other was met in any list."""
+
 
 @cache
 def states() -> Mapping[str, str]:
@@ -31,9 +34,11 @@ def two_letters(code: str) -> str:
 def check_issuing_state(authority: Certificate, issuer: str) -> None:
     """Check that `authority` speaks for the State that a machine-readable zone calls `issuer`.
 
-    The country of its name counts, and the codes of its alternative name: China's authority signs for Hong Kong.
-    Raises SignedByAnotherState.
+    The country of its name counts, and of the codes of its alternative name those of its `TERRITORIES`: nobody could
+    gainsay an authority that names itself another State. Raises SignedByAnotherState.
     """
-    spoken_for = {two_letters(code) for code in (authority.country, *authority.issuing_codes)}
+    country = two_letters(authority.country)
+    named = {two_letters(code) for code in authority.issuing_codes}
+    spoken_for = {country} | (named & TERRITORIES.get(country, frozenset()))
     if two_letters(issuer) not in spoken_for:
         raise SignedByAnotherState(f"an authority of {authority.country} answers for a document of {issuer}")

@@ -155,8 +155,11 @@ class TrustStore:
                 continue
             try:
                 _check_authority(entry.certificate, certificate, search.at)
-                trusted = entry.voucher != "nobody"
-                return (entry,) if trusted else (entry, *self._climb(entry.certificate, search, (*below, entry)))
+                if entry.voucher != "nobody":
+                    return (entry,)
+                above = self._climb(entry.certificate, search, (*below, entry))
+                _check_same_state(entry.certificate, above[0].certificate)
+                return (entry, *above)
             except NotGenuine as error:
                 refused = refused if isinstance(error, NotSignedByTrustedAuthority) else error
         raise refused
@@ -212,6 +215,12 @@ def _check_authority(authority: Certificate, issued: Certificate, at: datetime |
         raise AuthorityExpired("the authority was not valid when it issued the signer")
     if not authority.valid_at(at):
         raise AuthorityExpired("the authority's certificate is not valid at the time of the check")
+
+
+def _check_same_state(link: Certificate, above: Certificate) -> None:
+    """A link nobody vouches for carries a State from one key to the next (9303-12 7.1.1), never to another State."""
+    if link.country != above.country:
+        raise SignerNotAllowed(f"an authority of {above.country} made one for {link.country}")
 
 
 def _entries(files: Iterable[bytes], voucher: Voucher, unusable: list[str]) -> Iterator[Entry]:
