@@ -13,7 +13,7 @@ from alicem.jose import BadToken, b64, unb64
 from alicem.reasons import Refused
 from emrtd import errors, mrz
 from emrtd.authenticity import prove_chip
-from emrtd.exchange import Answers, Batch, Traffic
+from emrtd.exchange import Answers, Batch, Traffic, check_answers
 from emrtd.keys import Access, Can, MrzKey
 from emrtd.passive import AuthenticDocument, RawDocument, passive_authentication
 from emrtd.pki.trust import TrustStore
@@ -32,6 +32,7 @@ REASONS: tuple[tuple[type[errors.EmrtdError], str], ...] = (
     (errors.ChipIsCopy, "chip_is_copy"),
     (errors.NoChipKey, "chip_cannot_prove"),
     (errors.NotGenuine, "document_not_authentic"),
+    (errors.MalformedApdu, "chip_unreadable"),
     (errors.Malformed, "document_not_authentic"),
     (errors.GroupNotRead, "document_not_authentic"),
     (errors.WireFailure, "chip_unreadable"),
@@ -192,7 +193,7 @@ def _exchange(link: Link, batch: Batch, traffic: Traffic) -> Answers:
         raise Interrupted from error
     answers = _answers(plain)
     traffic.count(batch, answers)
-    return answers
+    return check_answers(batch, answers)
 
 
 def _answers(plain: bytes) -> Answers:
