@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from emrtd.errors import MalformedApdu
 
@@ -58,7 +58,7 @@ def chain(command: CommandApdu, size: int) -> tuple[CommandApdu, ...]:
 class ResponseApdu:
     """One answer: data and status word."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     status: int
 
     def encode(self) -> bytes:

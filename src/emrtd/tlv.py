@@ -6,7 +6,7 @@ Nothing here recurses: a caller opens one level at a time, so depth is bounded b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emrtd.errors import MalformedTlv
 
@@ -31,8 +31,8 @@ class Tlv:
     """One data object; ``raw`` are its bytes as they came, for hashes and signatures."""
 
     tag: int
-    value: bytes
-    raw: bytes
+    value: bytes = field(repr=False)
+    raw: bytes = field(repr=False)
 
 
 def read_header(data: bytes, offset: int = 0, *, tag_size: int | None = None) -> Header:

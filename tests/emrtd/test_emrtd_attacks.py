@@ -11,6 +11,7 @@ from emrtd_flawed_pki import Recipe, integer, key, name, signer_under
 from emrtd_specimens import DESCRIPTION, JPEG, MADE, NOW, make_document, make_state, read
 
 from emrtd import folder, pace, tlv
+from emrtd.apdu import ResponseApdu
 from emrtd.authenticity import prove_chip
 from emrtd.chip_authentication import chip_keys, offers, verify_mapping
 from emrtd.contact import first_contact, read_contact
@@ -171,6 +172,14 @@ def test_the_signature_of_a_security_object_does_not_serve_card_security() -> No
     forged = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(content)}).dump()
     with pytest.raises(MalformedFile):
         accepted(replace(raw, card_security=forged))
+
+
+def test_what_a_file_holds_is_shown_by_no_step_of_its_reading() -> None:
+    content = make_document(SMALL).files[0x0101]
+    item, _ = tlv.read(content)
+    shown = repr(ResponseApdu(content, 0x9000)) + repr(item)
+    assert "LEFEVRE" in repr(content)
+    assert "LEFEVRE" not in shown
 
 
 def test_a_proven_document_is_not_altered_into_another() -> None:
