@@ -3,7 +3,8 @@
     python examples/read_passport.py                     a specimen in memory: runs anywhere
     python examples/read_passport.py READER FOLDER       what lies on a PC/SC reader of that name; trust in FOLDER
 
-FOLDER holds certificates of country signing authorities, DER or PEM. PC/SC needs pyscard: docs/chip.md.
+FOLDER holds certificates of country signing authorities, DER or PEM, one or many a file; `emrtd.pki.collection` reads
+master lists. PC/SC needs pyscard: docs/chip.md.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from getpass import getpass
 from pathlib import Path
 
 from emrtd.authenticity import prove_chip
-from emrtd.contact import first_contact
 from emrtd.errors import EmrtdError, NoChipKey, TagLost
 from emrtd.exchange import Traffic, run
 from emrtd.keys import MrzKey
@@ -37,8 +37,10 @@ def specimen(now: datetime) -> tuple[SoftwareCard, MrzKey, TrustStore]:
 
 def on_reader(name: str, folder: Path) -> tuple[Card, MrzKey, TrustStore]:
     """The document on a reader, its key from the keyboard, trust from a folder."""
+    trust = TrustStore.of(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
+    card = Card(name)
     key = MrzKey(*(getpass(f"{part}: ") for part in ("Document number", "Birth date YYMMDD", "Expiry date YYMMDD")))
-    return Card(name), key, TrustStore.of(file.read_bytes() for file in folder.glob("*.cer"))
+    return card, key, trust
 
 
 def read(chip: SoftwareCard | Card, key: MrzKey, traffic: Traffic) -> RawDocument:
@@ -47,9 +49,7 @@ def read(chip: SoftwareCard | Card, key: MrzKey, traffic: Traffic) -> RawDocumen
     while True:
         chip.connect()
         try:
-            contact = run(first_contact(), chip, traffic)
-            reading = read_document(key, contact=contact, rng=secrets.token_bytes, resume=lost.read)
-            return run(reading, chip, traffic)
+            return run(read_document(key, rng=secrets.token_bytes, resume=lost.read), chip, traffic)
         except TagLost as again:
             if again.read == lost.read:
                 raise
@@ -58,8 +58,10 @@ def read(chip: SoftwareCard | Card, key: MrzKey, traffic: Traffic) -> RawDocumen
 
 def main() -> None:
     now, traffic = datetime.now(UTC), Traffic()
-    chip, key, trust = on_reader(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) > 2 else specimen(now)
+    if len(sys.argv) not in (1, 3):
+        raise SystemExit("usage: read_passport.py [READER FOLDER]")
     try:
+        chip, key, trust = on_reader(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) == 3 else specimen(now)
         with chip:
             raw = read(chip, key, traffic)
         document = passive_authentication(raw, trust, at=now)
@@ -68,7 +70,7 @@ def main() -> None:
         except NoChipKey:
             shown = "nothing: its State gave it no key"
     except EmrtdError as refusal:
-        raise SystemExit(f"{type(refusal).__name__}: {refusal} ({refusal.clause})") from None
+        raise SystemExit(f"{type(refusal).__name__}: {refusal}") from None
     print(f"{document.full_name}, born {document.birth_date}, {document.mrz.nationality}")
     print(f"document {document.mrz.number} of {document.mrz.issuer}, valid until {document.expiry_date}")
     print(f"signed by {document.signer.country}; the chip showed by {shown} that it is no copy")

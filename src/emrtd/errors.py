@@ -44,10 +44,14 @@ class Malformed(Refusal):
 
 
 class MalformedApdu(Malformed):
+    """A command or an answer that is none, or more answers than commands."""
+
     clause = "ISO/IEC 7816-4 5.1"
 
 
 class MalformedTlv(Malformed):
+    """Tag, length and value that do not fit together."""
+
     clause = "ISO/IEC 8825-1 8.1"
 
 
@@ -72,6 +76,8 @@ class MalformedFile(Malformed):
 
 
 class MalformedCertificate(Malformed):
+    """A certificate, a revocation list, a public key or an ECDSA signature."""
+
     clause = "ICAO 9303-12 7.1"
 
 
@@ -211,6 +217,8 @@ class DataGroupNotSigned(NotGenuine):
 
 
 class SignerRevoked(NotGenuine):
+    """The State of the document signer withdrew it."""
+
     clause = "ICAO 9303-12 7.1.4"
 
 

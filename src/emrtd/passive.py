@@ -185,6 +185,9 @@ def _read(value: T | None, number: int) -> T:
 def passive_authentication(raw: RawDocument, trust: TrustStore, *, at: datetime) -> AuthenticDocument:
     """Check that a trusted State signed what the chip gave, at the moment `at` (with time zone).
 
+    Left to the caller: whether the document itself has expired (``expiry_date``), whether the chip is a copy
+    (`emrtd.authenticity.prove_chip`), which groups must be there, and what to make of ``warnings``.
+
     Raises NotSignedByTrustedAuthority, SignatureWrong, SignerExpired, AuthorityExpired, SignerRevoked,
     SignerNotAllowed, SignedByAnotherState, DataGroupAltered, DataGroupNotSigned, AccessDowngraded; Malformed and its kind where
     the bytes cannot be read.

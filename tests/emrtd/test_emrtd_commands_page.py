@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import emrtd
 from emrtd import errors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "chip.md").read_text("utf-8")
@@ -59,8 +61,30 @@ def test_every_refusal_of_a_document_is_on_the_page() -> None:
     assert [name for name in told if f"`{name}`" not in PAGE] == []
 
 
+def example(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = Path(__file__).parents[2] / "examples" / "read_passport.py"
+    return subprocess.run(
+        [sys.executable, str(program), *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 def test_the_example_runs() -> None:
-    example = Path(__file__).parents[2] / "examples" / "read_passport.py"
-    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=60, check=False)
+    done = example()
     assert done.returncode == 0, done.stderr
     assert "signed by FR; the chip showed by CA-ECDH-3DES, AA-ECDSA that it is no copy" in done.stdout
+
+
+def test_the_example_says_what_it_lacks(tmp_path: Path) -> None:
+    """Without a folder of trust it reads nothing; a reader that is not there is a sentence, never a trace."""
+    assert example("a reader alone").stderr.startswith("usage:")
+    done = example("no such reader", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("DeviceFailure:")
+
+
+def test_where_to_begin_is_true() -> None:
+    """Every name the package's own page sends a reader to is there."""
+    named = re.findall(r"``(\w[\w.]*)\.(\w+)``", emrtd.__doc__ or "")
+    assert len(named) > 8
+    for module, name in named:
+        assert hasattr(importlib.import_module(f"emrtd.{module}"), name), (module, name)
