@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from alicem.demo import personas
-from alicem.demo.town import Town, found, running
+from alicem.demo.town import Town, found
 from alicem.face import models
 from free_ports import free_ports
+from running_town import in_background
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,27 +35,5 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         pytest.fail("the face networks are missing: run `make models`")
     town = Town(tmp_path_factory.mktemp("town"), free_ports())
     found(town, tuple(personas.load().values()))
-    started, stop = threading.Event(), asyncio.Event()
-    failure: list[BaseException] = []
-    loop = asyncio.new_event_loop()
-
-    async def main() -> None:
-        async with running(town):
-            started.set()
-            await stop.wait()
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(main())
-        except BaseException as error:  # noqa: BLE001 - told by the fixture
-            failure.append(error)
-            started.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait()
-    if failure:
-        raise failure[0]
-    yield town
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
+    with in_background(town):
+        yield town

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from processes import gone
 
 from alicem import jose
 from alicem.demo.memory import descendants
@@ -47,21 +48,6 @@ async def pool_of(trust: Path, *, shared: bool = True, **limits: Any) -> AsyncIt
         yield pool
     finally:
         await pool.close()
-
-
-def alive(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def gone(pid: int, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not alive(pid)
 
 
 def opening(session: str = "s") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every persona's whole journey between separate processes, and every way it can go wrong, each ending in its own reason."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +99,14 @@ def test_nothing_personal_is_found_in_the_providers_files(reports: dict[tuple[st
     assert found == []
     searched = {datum for report in reports.values() for datum in report.store["searched"]}
     assert searched >= {"family_name", "given_names", "birthdate", "document_number", "email", "address"}
+
+
+def test_nothing_of_a_face_is_found_in_the_providers_files_and_processes(
+    reports: dict[tuple[str, str], Report],
+) -> None:
+    traces = [report.store["face"] for report in reports.values()]
+    assert [hit for one in traces for hit in one["found"]] == []
+    assert all(one["processes"] + one["unreadable"] >= 1 for one in traces) or sys.platform != "linux"
 
 
 def test_the_log_has_no_line_about_a_person(town: Town, reports: dict[tuple[str, str], Report]) -> None:

@@ -146,6 +146,11 @@ class Display:
             err.print(f"Refused: {reason.name}. {reason.en.cause} {reason.en.next}", markup=False)
         found = report.store.get("identity_found", [])
         err.print(f"In the provider's files: {len(found)} personal data found.", markup=False)
+        face = report.store.get("face", {"found": [], "processes": 0})
+        err.print(
+            f"In its files and in the memory of its {face['processes']} processes: {len(face['found'])} traces of the face found.",
+            markup=False,
+        )
 
     def _table(self) -> Table:
         table = Table(title=self._title, title_justify="left", show_header=False, box=None)

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from alicem.demo import portraits
+from alicem.demo import portraits, traces
 from alicem.demo.personas import Persona
 from alicem.demo.search import LEAST, proven
 from alicem.demo.town import Town, TownFailed
@@ -139,6 +139,7 @@ async def journey(town: Town, persona: Persona, wrong: str, show: Show, phone: P
         report.service is not None
         and report.service["claims"] == dict(persona.expected)
         and not report.store["identity_found"]
+        and not report.store["face"]["found"]
     )
     return report
 
@@ -169,10 +170,15 @@ def _note_measurements(report: Report, told: dict[str, Any]) -> None:
 
 
 def examine(town: Town, persona: Persona) -> dict[str, Any]:
-    """What the provider holds about the person, table by table, and where a personal datum of theirs was found."""
+    """What the provider holds about the person, table by table; where a personal datum of theirs was found, on disk; and anything of their face."""
     data = personal_data(persona)
     hits = proven([town.provider_folder], data, portraits.portrait(persona.face))
-    return {"rows": rows_of(town.provider_folder / "alicem.db"), "identity_found": hits, "searched": sorted(data)}
+    return {
+        "rows": rows_of(town.provider_folder / "alicem.db"),
+        "identity_found": hits,
+        "searched": sorted(data),
+        "face": traces.of_face(persona.face, town.provider_folder),
+    }
 
 
 def personal_data(persona: Persona) -> dict[str, str]:

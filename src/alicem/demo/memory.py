@@ -6,19 +6,22 @@ Linux alone; the memory of a process is read by root, or by its own user where t
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alicem.demo.search import DEPTH, Needle, views
+from alicem.face.embed import Template
 
 WINDOW = 16
 _DISTINCT = 8  # different bytes in a window, or it would be found by chance
-_HEAD = 8
+_HEAD, _HASH_BITS = 8, 22
 _MOST = 64 << 20  # bytes looked at together
 _PROCESSES = Path("/proc")
 
@@ -27,7 +30,7 @@ def pieces(name: str, content: bytes, count: int = 64) -> Iterator[Needle]:
     """Some `count` short windows from all over `content`, plain and in base64, each such that it is somewhere for one reason only."""
     for start in range(0, len(content) - WINDOW + 1, max(1, len(content) // count)):
         window = content[start : start + WINDOW]
-        if len(set(window)) < _DISTINCT:
+        if len(set(window)) < _DISTINCT or len(set(window[:_HEAD])) < _HEAD // 2:
             continue
         yield Needle(name, window)
         for shift in range(3):  # wherever in a group of three it begins
@@ -37,16 +40,16 @@ def pieces(name: str, content: bytes, count: int = 64) -> Iterator[Needle]:
 
 
 class Finder:
-    """Looks for many patterns at once: by two bytes, then by eight, then by all."""
+    """Looks for many patterns at once: by a hash of eight bytes at every place, then by these eight, then by all."""
 
     def __init__(self, needles: Iterable[Needle]) -> None:
         """Patterns of eight bytes or more."""
         self._by_head: dict[bytes, set[Needle]] = defaultdict(set)
         for one in needles:
             self._by_head[one.pattern[:_HEAD]].add(one)
-        self._heads = np.sort(np.array([np.frombuffer(head, "<u8")[0] for head in self._by_head], np.uint64))
-        self._pairs = np.zeros(1 << 16, bool)
-        self._pairs[(self._heads & np.uint64(0xFFFF)).astype(np.int64)] = True
+        self._heads = np.sort(np.frombuffer(b"".join(self._by_head), "<u8"))
+        self._known = np.zeros(1 << _HASH_BITS, bool)
+        self._known[_hash(self._heads)] = True
 
     def names(self, content: bytes) -> set[str]:
         """The names of what is somewhere in `content`."""
@@ -59,17 +62,16 @@ class Finder:
 
     def _places(self, content: bytes) -> Iterator[int]:
         """Where a head begins."""
-        if len(content) < _HEAD or not len(self._heads):
-            return
-        octets = np.frombuffer(content, np.uint8)
-        eights = np.lib.stride_tricks.sliding_window_view(octets, _HEAD)
-        for shift in range(2):
-            pairs = np.frombuffer(content, "<u2", (len(content) - shift) // 2, shift)
-            places: NDArray[np.int64] = np.flatnonzero(self._pairs[pairs]) * 2 + shift
-            places = places[places < len(eights)]
-            heads = np.ascontiguousarray(eights[places]).view("<u8")[:, 0]
-            at = np.minimum(np.searchsorted(self._heads, heads), len(self._heads) - 1)
-            yield from places[self._heads[at] == heads].tolist()
+        for shift in range(min(_HEAD, len(content) - _HEAD + 1)):
+            eights = np.frombuffer(content, "<u8", (len(content) - shift) // _HEAD, shift)
+            likely = np.flatnonzero(self._known[_hash(eights)])
+            nearest = np.searchsorted(self._heads[:-1], eights[likely])
+            yield from (likely[self._heads[nearest] == eights[likely]] * _HEAD + shift).tolist()
+
+
+def _hash(eights: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Multiplicative (Knuth, volume 3, 6.4)."""
+    return (eights * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _HASH_BITS)
 
 
 def in_process(pid: int, finder: Finder) -> set[str]:
@@ -78,6 +80,19 @@ def in_process(pid: int, finder: Finder) -> set[str]:
     for content in memory(pid):
         found |= finder.names(content)
     return found
+
+
+def of_picture(name: str, encoded: bytes, pixels: NDArray[np.uint8], count: int) -> Iterator[Needle]:
+    """A picture's bytes, but for the first, which hold tables that other pictures have too; and its pixels."""
+    yield from pieces(name, encoded[len(encoded) // 3 :], count)
+    yield from pieces(f"{name} pixels", pixels.tobytes(), count)
+
+
+def of_template(found: Template) -> Iterator[Needle]:
+    """Its vectors, in both widths."""
+    for vector in found.vectors.values():
+        yield from pieces("embedding", vector.astype(np.float32).tobytes(), 16)
+        yield from pieces("embedding", vector.astype(np.float64).tobytes(), 16)
 
 
 def in_files(folders: Iterable[Path], finder: Finder) -> dict[Path, set[str]]:
@@ -108,6 +123,21 @@ def _written(pid: int) -> Iterator[tuple[int, int]]:
         found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r(.)..\s+\S+ \S+ (\d+)", line)
         if found is not None and (found[3] == "w" or found[4] == "0") and not line.endswith("[vsyscall]"):
             yield int(found[1], 16), int(found[2], 16)
+
+
+def of_program(folder: Path) -> list[int]:
+    """Processes that were started with a file in `folder` as their settings, and all below them."""
+    found = []
+    for one in _PROCESSES.glob("[0-9]*"):
+        try:
+            command = (one / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if any(
+            before == b"--config" and Path(os.fsdecode(file)).parent == folder for before, file in pairwise(command)
+        ):
+            found += descendants(int(one.name))
+    return found
 
 
 def descendants(pid: int) -> list[int]:

@@ -67,9 +67,14 @@ class Sessions:
             close_code = await self._walk(journey)
         finally:
             self._by_name.pop(session.name, None)
-            if session.process is not None:
-                await self.room.pool.give_back(session.process)
+            await self._end_process(session)
             await session.end(close_code)
+
+    async def _end_process(self, session: Session) -> None:
+        """Before the last word is said: whoever hears it may rely on that."""
+        if session.process is not None:
+            process, session.process = session.process, None
+            await self.room.pool.give_back(process)
 
     async def _walk(self, journey: Journey) -> int:
         """Take the steps; the close code that ends the session."""
@@ -94,11 +99,13 @@ class Sessions:
             return await self._refused(journey, Refused("cancelled"))
         if why.startswith("close "):
             return int(why.removeprefix("close "))
+        await self._end_process(journey.session)
         journey.session.refuse(Refused("session_expired").reason, final=True)
         return 4408
 
     async def _refused(self, journey: Journey, refusal: Refused, close_code: int = 4403) -> int:
         reason, room = refusal.reason, self.room
+        await self._end_process(journey.session)
         journey.session.refuse(reason, final=True, tries_left=refusal.tries_left, **journey.demo_measurements())
         _log.info("refused", reason=reason.name)
         content = {"reason": reason.name, "path": journey.chosen.path}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -42,6 +43,8 @@ GAP_SECONDS = 3.0
 FIRST_FRAME_SECONDS = 20.0  # cameras take their time to start
 TABLES: tuple[Callable[[], object], ...] = (reasons.load, curves, fields, states, published, default_backend)
 """What is read from disk at its first use, which is too late in the sandbox."""
+PARTS = ("numpy.fft", "numpy.ma", "numpy.polynomial", "numpy.random")
+"""What numpy loads by itself at its first use."""
 OURS = ("alicem", "emrtd")
 
 
@@ -65,6 +68,8 @@ def warm() -> models.Models:
     loaded.rehearse()
     for read in TABLES:
         read()
+    for part in PARTS:
+        import_module(part)
     for kind in ("JPEG2000", "JPEG"):
         face.LiveCheck(loaded, _nobody(kind), face.draw())
     Follower(loaded).look(_nobody("JPEG"), 0.0)
