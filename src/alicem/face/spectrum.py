@@ -7,6 +7,7 @@ docs/measurements.md.
 
 import cv2
 import numpy as np
+from numpy.fft import fft2, fftshift  # by name: numpy loads it late, and the session process opens no file by then
 from numpy.typing import NDArray
 
 from alicem.face.detect import Mesh
@@ -26,7 +27,7 @@ def screen(picture: Picture, mesh: Mesh) -> float | None:
     luma = cv2.cvtColor(cut, cv2.COLOR_RGB2YCrCb)[..., 0].astype(np.float32)
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 3)
     window = np.hanning(len(fine)).astype(np.float32)
-    amplitude = np.abs(np.fft.fftshift(np.fft.fft2(fine * window[:, None] * window[None])))
+    amplitude = np.abs(fftshift(fft2(fine * window[:, None] * window[None])))
     level = np.log(amplitude + 1e-3).astype(np.float32)
     around = cv2.blur(cv2.medianBlur(level, 5), (AROUND, AROUND))
     above = cv2.blur(level - around, (3, 3))
