@@ -85,7 +85,7 @@ def test_the_receipt_tells_what_was_checked_and_erased_and_names_no_one(reports:
         "device_key",
         "email",
         "passive_authentication",
-        "active_authentication",
+        "chip_authentication",
         "registry",
         "liveness",
         "face_comparison",

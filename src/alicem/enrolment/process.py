@@ -6,45 +6,32 @@ time, then shut into its sandbox, and only then a person's: it has no network an
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any
 
-from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives.asymmetric import ec
-from PIL import Image
 
-from alicem import face, jose, reasons
+from alicem import face, jose
 from alicem.enrolment import sandbox
 from alicem.enrolment.document import DocumentLines, Proven, read_chip, read_lines
 from alicem.enrolment.link import TRY_SECONDS, Interrupted, Link, TooLate
 from alicem.enrolment.seal import Seal
 from alicem.enrolment.trust import load_trust
+from alicem.enrolment.warming import warm
 from alicem.face import models
-from alicem.face.look import Follower
-from alicem.face.thresholds import published
 from alicem.jose import BadToken
 from alicem.reasons import Refused
-from emrtd.groups import fields
-from emrtd.pki.curves import curves
-from emrtd.pki.states import states
 from emrtd.pki.trust import TrustStore
 
 GAP_SECONDS = 3.0
 FIRST_FRAME_SECONDS = 20.0  # cameras take their time to start
-TABLES: tuple[Callable[[], object], ...] = (reasons.load, curves, fields, states, published, default_backend)
-"""What is read from disk at its first use, which is too late in the sandbox."""
-PARTS = ("numpy.fft", "numpy.ma", "numpy.polynomial", "numpy.random")
-"""What numpy loads by itself at its first use."""
 OURS = ("alicem", "emrtd")
 
 
@@ -60,27 +47,6 @@ class Setup:
 def main() -> None:
     """Start afresh, serve one session over standard input, end. Argument: the trust folder."""
     live(0, warm(), Path(sys.argv[1]))
-
-
-def warm() -> models.Models:
-    """The networks, loaded, and once gone through what a session does: nothing is left to be read from disk or made for the first time."""
-    loaded = models.load()
-    loaded.rehearse()
-    for read in TABLES:
-        read()
-    for part in PARTS:
-        import_module(part)
-    for kind in ("JPEG2000", "JPEG"):
-        face.LiveCheck(loaded, _nobody(kind), face.draw())
-    Follower(loaded).look(_nobody("JPEG"), 0.0)
-    return loaded
-
-
-def _nobody(kind: str) -> bytes:
-    """An empty picture."""
-    file = io.BytesIO()
-    Image.new("RGB", (640, 480)).save(file, kind)
-    return file.getvalue()
 
 
 def live(descriptor: int, loaded: models.Models, trust_folder: Path) -> None:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from alicem.enrolment import process
+from alicem.enrolment.warming import warm
 from alicem.face.models import Models
 
 
@@ -23,7 +24,7 @@ class ManyThreads(Exception):
 
 def main() -> None:
     """Serve the control socket on standard input until the server is gone. Argument: the trust folder."""
-    loaded, trust_folder = process.warm(), Path(sys.argv[1])
+    loaded, trust_folder = warm(), Path(sys.argv[1])
     if (threads := len(list(Path("/proc/self/task").iterdir()))) != 1:
         raise ManyThreads(f"{threads} threads")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children

@@ -1,0 +1,64 @@
+"""Everything a session will need, loaded before the sandbox closes: afterwards nothing can be read from disk, not even a module.
+
+What is loaded at its first use (by us, by Python, by a library) is named here; tests/enrolment/test_warming.py looks for more of it. Going
+once through a session's work also makes most of what it allocates, so that forked processes share it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Callable
+from importlib import import_module
+
+from cryptography.hazmat.backends import default_backend
+from PIL import Image
+
+from alicem import face, reasons
+from alicem.face import models
+from alicem.face.look import Follower
+from alicem.face.thresholds import published
+from emrtd.groups import fields
+from emrtd.pki.curves import curves
+from emrtd.pki.states import states
+
+TABLES: tuple[Callable[[], object], ...] = (reasons.load, curves, fields, states, published, default_backend)
+MODULES = (
+    "_strptime",
+    "colorsys",
+    "gc",
+    "heapq",
+    "numpy.char",
+    "numpy.fft",
+    "numpy.ma",
+    "numpy.polynomial",
+    "numpy.random",
+    "numpy.rec",
+    "numpy.strings",
+    "tracemalloc",
+)
+CODECS = ("ascii", "cp1252", "idna", "latin-1", "punycode", "teletex", "utf-8", "utf-16-be", "utf-16-le", "utf-32-be")
+
+
+def warm() -> models.Models:
+    """The networks, loaded, and all else that a session uses."""
+    loaded = models.load()
+    loaded.rehearse()
+    for table in TABLES:
+        table()
+    for module in MODULES:
+        import_module(module)
+    for codec in CODECS:
+        codecs.lookup(codec)
+    Image.init()
+    for kind in ("JPEG2000", "JPEG"):
+        face.LiveCheck(loaded, _nobody(kind), face.draw())
+    Follower(loaded).look(_nobody("JPEG"), 0.0)
+    return loaded
+
+
+def _nobody(kind: str) -> bytes:
+    """An empty picture."""
+    file = io.BytesIO()
+    Image.new("RGB", (640, 480)).save(file, kind)
+    return file.getvalue()
