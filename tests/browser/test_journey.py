@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, WebSocketRo
 
 from alicem import reasons
 from alicem.demo.town import Town
+from wire import Wire
 
 pytestmark = pytest.mark.timeout(400)
 MakeCitizen = Callable[..., Citizen]
@@ -366,6 +368,43 @@ def test_an_answer_lost_on_the_way_is_asked_for_again(citizen: MakeCitizen) -> N
         zoe.page.fill("#code", zoe.code)
         zoe.page.click("#open-form button")
         zoe.screen("open" if purpose == "open" else "erased")
+
+
+QUEUES = {
+    "fr-FR": ("Vous êtes à la place 2 dans la file.", "Vous êtes la prochaine personne."),
+    "en-GB": ("You are number 2 in the queue.", "You are next."),
+}
+
+
+@pytest.mark.parametrize("locale", QUEUES)
+def test_whoever_comes_when_every_place_is_taken_sees_the_queue_move(
+    chromium: Browser, demo: Demo, town: Town, screens: Path, locale: str
+) -> None:
+    context = chromium.new_context(locale=locale, viewport={"width": 400, "height": 800})
+    zoe = Citizen(demo, context, "zoe", screens, name=f"queue-{locale}")
+    others = [Wire(town) for _ in range(4)]  # three have a place, the fourth waits
+    with contextlib.ExitStack() as connections:
+        for one in others:
+            connections.enter_context(one.connected())
+            one.choose()
+            one.prove_address()
+            one.hear("queue" if one is others[3] else "step")
+        zoe.start()
+        zoe.prove_email()
+        zoe.screen("queue")
+        expect(zoe.page.locator("#queue-said")).to_have_text(QUEUES[locale][0])
+        others[3].stop()
+        expect(zoe.page.locator("#queue-said")).to_have_text(QUEUES[locale][1])
+        zoe.page.reload()
+        zoe.screen("queue")
+        expect(zoe.page.locator("#queue-said")).to_have_text(QUEUES[locale][1])
+        expect(zoe.page.locator("#cancel")).to_be_visible()
+        others[0].stop()
+        zoe.screen("document")
+        zoe.leave()
+        others[1].stop()
+        others[2].stop()
+    context.close()
 
 
 def test_refusing_the_biometrics_shows_the_other_way(citizen: MakeCitizen) -> None:

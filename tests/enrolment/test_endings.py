@@ -19,7 +19,6 @@ from typing import Any
 import httpx
 import pytest
 from processes import alive, gone, sessions, the_session
-from wire import Wire
 
 from alicem.demo import personas
 from alicem.demo.person import Person
@@ -30,6 +29,7 @@ from alicem.phone.state import Storage, new_phone
 from emrtd.softchip.personalise import zone_date
 from free_ports import free_ports
 from running_town import in_background
+from wire import Wire
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 ZOE, CAMILLE = personas.load()["zoe"], personas.load()["camille"]
@@ -162,10 +162,7 @@ def test_who_waits_too_long_is_told_to_come_back(brisk: Town, reading: tuple[Wir
     other = Wire(brisk)
     with other.connected():
         other.choose()
-        address = f"{secrets.token_hex(6)}@courriel.example"
-        other.say("contact", email=address)
-        other.hear("step")
-        other.say("contact", code=other.letter(address))
+        other.prove_address()
         assert other.hear("queue")["position"] == 1
         assert other.hear("refused")["reason"] == "busy"
         assert other.closed() == 4503

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.exceptions import InvalidStatus
-from wire import SUBPROTOCOL, Wire
 
 from alicem import jose
 from alicem.demo import personas
 from alicem.demo.town import Town
 from alicem.reasons import load
+from wire import SUBPROTOCOL, Wire
 
 ZOE = personas.load()["zoe"].document
 LINES = {"kind": ZOE.kind, "number": ZOE.number, "birth_date": "880517", "expiry_date": f"{ZOE.expiry_date:%y%m%d}"}
@@ -24,14 +24,6 @@ LINES = {"kind": ZOE.kind, "number": ZOE.number, "birth_date": "880517", "expiry
 
 def fresh_address() -> str:
     return f"{secrets.token_hex(6)}@courriel.example"
-
-
-def prove_address(wire: Wire) -> None:
-    """Step 2, without waiting for what follows."""
-    address = fresh_address()
-    wire.say("contact", email=address)
-    assert wire.hear("step")["email_sent"] is True
-    wire.say("contact", code=wire.letter(address))
 
 
 @pytest.mark.parametrize(
@@ -272,11 +264,11 @@ def test_more_people_than_session_processes_wait_in_a_queue(town: Town) -> None:
         for one in wires[:5]:
             stack.enter_context(one.connected())
             one.choose()
-            prove_address(one)
+            one.prove_address()
         assert [one.hear("step", "queue").get("position", "in") for one in wires[:5]] == ["in", "in", "in", 1, 2]
         with wires[5].connected():
             wires[5].choose()
-            prove_address(wires[5])
+            wires[5].prove_address()
             assert wires[5].hear("step", "queue")["position"] == 3
         wires[3].stop()
         assert wires[4].hear("queue")["position"] == 1

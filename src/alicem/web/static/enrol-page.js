@@ -40,6 +40,7 @@ function onStep(message) {
 
 /** Every place is taken: where the person stands in the queue, told again when it changes. */
 function onQueue({ position }) {
+  byId("leave").hidden = false;
   byId("queue-said").textContent = t("enrolment.js.queue", { count: position });
   if (shown() === "queue") say(byId("queue-said").textContent);
   else show("queue");
