@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from processes import alive, gone, sessions, the_session
 from alicem.demo import personas
 from alicem.demo.person import Person
 from alicem.demo.town import Town, found
+from alicem.enrolment import sandbox
 from alicem.phone.enrol import Enrolled, Enrolment, Holder, RefusedAt
 from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone
@@ -224,6 +226,20 @@ def test_it_is_gone_when_the_person_declines(town: Town, tmp_path: Path) -> None
     with pytest.raises(RefusedAt, match="consent_refused"):
         asyncio.run(enrol(town, tmp_path, watching, Declining))
     assert len(watching.busy) == 1 and not any(alive(pid) for pid in watching.busy)
+
+
+def test_an_operator_is_told_which_walls_stand(town: Town) -> None:
+    def alicem(command: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "alicem", command, "--config", "alicem.toml"]
+        return subprocess.run(words, cwd=town.provider_folder, capture_output=True, text=True, timeout=60, check=False)
+
+    held, known = set(sandbox.holding()), {name for name, _ in sandbox.LAYERS}
+    told = json.loads(alicem("status").stdout)["session_processes"]
+    assert told == {"places": 3, "shared": True, "layers": [name for name, _ in sandbox.LAYERS if name in held]}
+    said = alicem("check").stdout.splitlines()
+    assert {line.split()[3] for line in said if line.startswith("session processes lack")} == known - held
+    log = [json.loads(line) for line in (town.provider_folder / "alicem.log").read_text().splitlines()]
+    assert set(next(line for line in log if line["event"] == "session process warm")["layers"]) == held
 
 
 def counted(town: Town) -> list[int]:

@@ -22,7 +22,7 @@ from alicem import jose
 from alicem.demo.memory import descendants
 from alicem.enrolment import children, sandbox
 from alicem.enrolment.children import ProcessDied, SessionProcess, nursery
-from alicem.enrolment.pool import Pool, PoolFull, cores
+from alicem.enrolment.pool import Pool, PoolFull, places
 from alicem.face import models
 from alicem.settings import Limits
 
@@ -385,7 +385,7 @@ def test_a_process_that_cannot_start_keeps_no_place(trust: Path) -> None:
 def test_the_pool_follows_the_cores(trust: Path) -> None:
     asked = Limits()
     assert asked.session_processes is None
-    assert Pool(nursery(trust, shared=True), trust, asked).size == cores() == len(os.sched_getaffinity(0))
+    assert Pool(nursery(trust, shared=True), trust, asked).size == places(asked) == len(os.sched_getaffinity(0))
     one = {min(os.sched_getaffinity(0))}
     before = os.sched_getaffinity(0)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ import uvicorn
 from alicem import journal
 from alicem.app import build, master_key
 from alicem.cli.says import REFUSED, fail, out
+from alicem.enrolment import sandbox
+from alicem.enrolment.pool import places
 from alicem.face import models
 from alicem.journal.records import unsealed
 from alicem.journal.seal import JournalBroken
@@ -50,15 +53,17 @@ def serve(config: Config = Path("alicem.toml")) -> None:
 
 
 def check(config: Config = Path("alicem.toml")) -> None:
-    """Say what a production profile would refuse of these settings."""
+    """Say what a production profile would refuse of these settings, and which walls of a session process this machine lacks."""
     refused = production_refusals(_load(config))
-    for sentence in refused:
+    held = sandbox.holding()
+    missing = [name for name, _ in sandbox.LAYERS if name not in held]
+    for sentence in (*refused, *(f"session processes lack {name} on this machine" for name in missing)):
         typer.echo(sentence)
-    raise typer.Exit(REFUSED if refused else 0)
+    raise typer.Exit(REFUSED if refused or not sandbox.REQUIRED.isdisjoint(missing) else 0)
 
 
 def status(config: Config = Path("alicem.toml")) -> None:
-    """Keys, journal and networks, as JSON."""
+    """Journal, networks and session processes, as JSON."""
     settings = _load(config)
     store = _store(settings)
     with store.engine.connect() as connection:
@@ -70,6 +75,11 @@ def status(config: Config = Path("alicem.toml")) -> None:
             "profile": settings.service.profile,
             "journal": {"sealed": last, "unsealed": waiting},
             "face_models": models.ready(),
+            "session_processes": {
+                "places": places(settings.limits),
+                "shared": settings.face.shared and sys.platform == "linux",
+                "layers": sandbox.holding(),
+            },
         }
     )
 

@@ -34,8 +34,10 @@ class _Waiting:
     position: int = 0
 
 
-def cores() -> int:
-    """How many this process may use."""
+def places(limits: Limits) -> int:
+    """How many sessions at once: what the settings say, else one for each core this process may use."""
+    if limits.session_processes is not None:
+        return limits.session_processes
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -44,7 +46,7 @@ class Pool:
 
     def __init__(self, nursery: Nursery, trust: Path, limits: Limits) -> None:
         self._nursery, self._trust, self._limits = nursery, trust, limits
-        self.size = cores() if limits.session_processes is None else limits.session_processes
+        self.size = places(limits)
         self._busy = 0
         self._queue: deque[_Waiting] = deque()
         self._warm: asyncio.Task[SessionProcess] | None = None

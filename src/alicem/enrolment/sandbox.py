@@ -123,6 +123,8 @@ LAYERS: tuple[tuple[str, Callable[[], None]], ...] = (
     ("seccomp", seccomp.close),
 )
 """In the order they are laid: each may need a call that a later one denies."""
+REQUIRED = frozenset({"limits", "seccomp"})
+"""Without these a machine is not fit for real people."""
 
 
 def holding() -> tuple[str, ...]:
