@@ -188,7 +188,7 @@ def test_the_session_process_has_them_while_it_works(finder: Finder, enrolment: 
     if enrolment.unreadable:
         pytest.skip("only root reads the memory of a process that is not dumpable")
     found = set().union(*(finder.names(content) for content in enrolment.held))
-    assert found == KINDS
+    assert found >= KINDS - {"portrait pixels"}  # which are let go once compared: their place may be another's by now
 
 
 def test_afterwards_no_file_of_the_provider_has_them(town: Town, finder: Finder, enrolment: Enrolled) -> None:
