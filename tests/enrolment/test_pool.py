@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -297,6 +298,65 @@ def test_what_is_trusted_is_what_lay_there_when_the_person_came(trust: Path, sha
     asyncio.run(main())
 
 
+# --- a process that somebody took over ---
+
+ROGUES: dict[str, str] = {
+    "no JSON": "while True: say(b'{')",
+    "no object": "while True: say(b'[]')",
+    "nothing told": "while True: say(b'{}')",
+    "a message of no kind": """say(b'{"tell": "send", "message": {}}')""",
+    "no message": """say(b'{"tell": "send"}')""",
+    "a message that is none": """say(b'{"tell": "send", "message": 7}')""",
+    "deep": "say(b'[' * 100_000)",
+    "a line without end": "link.sendall(b'x' * (1 << 22))",
+    "too much": """
+while True: say(b'{"tell": "send", "message": {"type": "hint", "hint": "' + b'x' * 1000 + b'"}}')""",
+}
+ROGUE = """
+import os, socket, sys, time
+link = socket.socket(fileno=os.dup(0))
+def say(line): link.sendall(line + bytes([10]))
+say(b'{"tell": "warm", "layers": []}')
+link.recv(1)
+try:
+    exec(sys.argv[1])
+except OSError:
+    pass
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("what", ROGUES)
+def test_a_process_that_talks_nonsense_or_too_much_is_ended(what: str) -> None:
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            words = (sys.executable, "-c", ROGUE, ROGUES[what])
+            child = await asyncio.create_subprocess_exec(*words, stdin=theirs.fileno())
+        process = await SessionProcess.meet(child, ours)
+        process.forward = lambda message: unheard(len(message.pop("type")))
+        process.say({"do": "resumed"})
+        with pytest.raises(ProcessDied):
+            await asyncio.wait_for(process.told("document"), 20)
+        assert gone(process.pid)
+        await process.end()
+
+    asyncio.run(main())
+
+
+def test_what_a_phone_sends_too_fast_does_not_pile_up(trust: Path) -> None:
+    async def main() -> None:
+        async with pool_of(trust) as pool:
+            process = await pool.take(unheard)
+            os.kill(process.pid, signal.SIGSTOP)
+            for number in range(600):
+                process.say({"type": "frame", "id": number, "sealed": "x" * 100_000})
+            assert process._writer.transport.get_write_buffer_size() < 5 << 20
+            await pool.give_back(process)
+
+    asyncio.run(main())
+
+
 # --- the queue ---
 
 
@@ -397,5 +457,5 @@ def test_the_pool_follows_the_cores(trust: Path) -> None:
 
 def test_where_forking_is_not_sound_each_starts_afresh(trust: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(nursery(trust, shared=False), children.Afresh)
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delattr(os, "pidfd_open")
     assert isinstance(nursery(trust, shared=True), children.Afresh)

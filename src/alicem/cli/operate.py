@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from alicem import journal
 from alicem.app import build, master_key
 from alicem.cli.says import REFUSED, fail, out
 from alicem.enrolment import sandbox
+from alicem.enrolment.children import can_fork
 from alicem.enrolment.pool import places
 from alicem.face import models
 from alicem.journal.records import unsealed
@@ -77,7 +77,7 @@ def status(config: Config = Path("alicem.toml")) -> None:
             "face_models": models.ready(),
             "session_processes": {
                 "places": places(settings.limits),
-                "shared": settings.face.shared and sys.platform == "linux",
+                "shared": settings.face.shared and can_fork(),
                 "layers": sandbox.holding(),
             },
         }

@@ -20,6 +20,8 @@ from alicem.enrolment.link import LINE
 
 START_SECONDS = 60.0
 END_SECONDS = 5.0
+MOST_UNREAD, MOST_TOLD = 4 << 20, 16 << 20
+"""Bytes that wait for a process to read them, and all that it may ever say."""
 ANSWERED = ("open", "mrz", "chip_found", "chip_answers", "chip_lost", "face")
 """What a process that works answers at once."""
 _INHERITED = ("ALICEM_CACHE", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "XDG_CACHE_HOME")  # fmt: skip
@@ -90,8 +92,11 @@ class SessionProcess:
         return not self._reading.done()
 
     def say(self, message: dict[str, Any]) -> None:
-        """An order of the session, or a message of the phone as it came. A process that owes an answer has `patience` to give it."""
-        if self._writer.is_closing():
+        """An order of the session, or a message of the phone as it came. A process that owes an answer has `patience` to give it.
+
+        What a phone sends far faster than it can be read is lost.
+        """
+        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
             return
         self._writer.write(json.dumps(message).encode() + b"\n")
         if self._hanging is None and (message.get("do") or message.get("type")) in ANSWERED:
@@ -134,14 +139,19 @@ class SessionProcess:
             self._hanging = None
 
     async def _read(self) -> None:
-        with contextlib.suppress(ValueError, ConnectionError):
-            while line := await self._reader.readline():
+        """Until it says no more. Whoever took the process over may say anything: nonsense, or too much, is its end."""
+        told = 0
+        try:
+            while (line := await self._reader.readline()) and (told := told + len(line)) <= MOST_TOLD:
                 self._answered()
                 tell = json.loads(line)
                 if tell["tell"] == "send":
-                    self.forward(tell["message"])
+                    self.forward(dict(tell["message"]))
                 else:
                     self._tells.put_nowait(tell)
+        except (ValueError, KeyError, TypeError, RecursionError, ConnectionError):
+            _log.error("session process talks nonsense")
+        self._kill()
         self._tells.put_nowait(None)
 
 
@@ -170,7 +180,7 @@ class Afresh:
 
 
 class FromZygote:
-    """Each process is forked from one that has loaded the networks, and shares them with it. Linux alone."""
+    """Each process is forked from one that has loaded the networks, and shares them with it."""
 
     def __init__(self, trust: Path) -> None:
         self._trust = trust
@@ -219,7 +229,16 @@ class FromZygote:
 
 def nursery(trust: Path, *, shared: bool) -> Nursery:
     """How session processes are started here."""
-    return FromZygote(trust) if shared and sys.platform == "linux" else Afresh(trust)
+    return FromZygote(trust) if shared and can_fork() else Afresh(trust)
+
+
+def can_fork() -> bool:
+    """Whether forking is sound here, and a child can be held by its descriptor: on Linux from 5.3 on."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 async def _run(module: str, standard_input: socket.socket, trust: Path) -> asyncio.subprocess.Process:

@@ -23,7 +23,7 @@ from alicem.enrolment.kernel import call, control, system
 
 LINK = 3
 """The descriptor of the link; 0 to 2 lead nowhere."""
-MEMORY_ROOM = 512 << 20
+MEMORY_ROOM = 384 << 20
 """Bytes of data a session may take beyond what the warm process has."""
 CPU_SECONDS = 300
 
@@ -101,7 +101,9 @@ def _no_capabilities() -> None:
 
 
 def _not_dumpable() -> None:
-    """Nobody but root reads this memory or attaches to the process; and it does not outlive who started it."""
+    """Nobody but root reads this memory or attaches to the process, nor is it dumped into a program (core(5): there the limit is
+    not looked at); and it does not outlive who started it.
+    """
     control(_SET_DUMPABLE, 0)
     control(_PDEATHSIG, signal.SIGKILL)
 
