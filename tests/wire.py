@@ -84,7 +84,11 @@ class Wire:
         self.say("resume", proof=self.proof(step["challenge"], "resume", **changes))
 
     def letter(self, address: str) -> str:
-        letters = httpx.get(f"{self.town.stage}/letters", params={"to": address}, trust_env=False).json()["letters"]
+        for _ in range(50):
+            letters = httpx.get(f"{self.town.stage}/letters", params={"to": address}, trust_env=False).json()["letters"]
+            if letters:
+                break
+            time.sleep(0.1)
         digits: str = "".join(character for character in letters[0]["text"] if character.isdigit())[:6]
         return digits
 
