@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,18 +48,38 @@ class Chart:
         self.draw.text(where, label, INK, self.font, anchor="mm" if across else "lm")
 
 
-def det(genuine: Scores, impostors: Scores, file: Path) -> None:
+@dataclass(frozen=True)
+class Words:
+    """What is written on a picture of two kinds of scores; the first is to pass, the second is not."""
+
+    det: str
+    first_error: str
+    second_error: str
+    scores: str
+    axis: str
+
+
+FACES = Words(
+    "DET: {} pairs of one person, {} of two",
+    "false non-match rate",
+    "false match rate",
+    "Scores: one person (green), two (red); thresholds (blue)",
+    "standard deviations above different people",
+)
+
+
+def det(genuine: Scores, impostors: Scores, file: Path, words: Words = FACES) -> None:
     """Both error rates over all thresholds, on logarithmic axes; a rate of nothing is drawn at the edge."""
     places = np.unique(np.concatenate([genuine, impostors]))
     fnmr = np.searchsorted(np.sort(genuine), places) / len(genuine)
     fmr = 1 - np.searchsorted(np.sort(impostors), places) / len(impostors)
-    chart = Chart(f"DET: {len(genuine)} pairs of one person, {len(impostors)} of two", DECADES, DECADES)
+    chart = Chart(words.det.format(len(genuine), len(impostors)), DECADES, DECADES)
     decades = list(range(DECADES[0], DECADES[1] + 1))
     labels = [f"{10.0**decade:g}" for decade in decades]
     chart.grid(decades, labels, across=True)
     chart.grid(decades, labels, across=False)
-    chart.name("false match rate", across=True)
-    chart.name("false non-match rate", across=False)
+    chart.name(words.second_error, across=True)
+    chart.name(words.first_error, across=False)
     chart.line([(_decade(x), _decade(y)) for x, y in zip(fmr, fnmr, strict=True)], LIMIT)
     chart.image.save(file, "PNG")
 
@@ -68,18 +89,32 @@ def _decade(rate: float) -> float:
 
 
 def histogram(genuine: Scores, impostors: Scores, point: OperatingPoint, file: Path) -> None:
-    """How often each score was given, both kinds scaled to their own peak, with the two thresholds."""
-    everything = np.concatenate([genuine, impostors, [point.accept, point.refuse]])
-    low, high = math.floor(everything.min()), math.ceil(everything.max())
+    """How often each score was given, with the two thresholds."""
+    spread(genuine, impostors, (point.refuse, point.accept), file, FACES)
+
+
+def spread(first: Scores, second: Scores, limits: Sequence[float], file: Path, words: Words) -> None:
+    """How often each score was given, both kinds scaled to their own peak, with the thresholds."""
+    everything = np.concatenate([first, second, limits])
+    whole = np.ptp(everything) > WIDE
+    low, high = (math.floor(everything.min()), math.ceil(everything.max())) if whole else _around(everything)
     edges = np.linspace(low, high, 101)
-    chart = Chart("Scores: one person (green), two (red); thresholds (blue)", (low, high), (0, 1.05))
-    ticks = list(range(low, high + 1))
-    chart.grid(ticks, [str(tick) for tick in ticks], across=True)
-    chart.name("standard deviations above different people", across=True)
-    for values, colour in ((impostors, IMPOSTOR), (genuine, GENUINE)):
+    chart = Chart(words.scores, (low, high), (0, 1.05))
+    ticks = [float(tick) for tick in (range(int(low), int(high) + 1) if whole else np.linspace(low, high, 6))]
+    chart.grid(ticks, [f"{tick:.3g}" for tick in ticks], across=True)
+    chart.name(words.axis, across=True)
+    for values, colour in ((second, IMPOSTOR), (first, GENUINE)):
         counts, _ = np.histogram(values, edges)
         peak = max(1, int(counts.max()))
         chart.line([(float(x), float(y) / peak) for x, y in zip(edges, [*counts, 0], strict=True)], colour)
-    for limit in (point.refuse, point.accept):
+    for limit in limits:
         chart.line([(limit, 0), (limit, 1.05)], LIMIT, 2)
     chart.image.save(file, "PNG")
+
+
+WIDE = 4.0  # between the least and the greatest score: from there on, ticks are whole numbers
+
+
+def _around(values: Scores) -> tuple[float, float]:
+    margin = max(1e-3, float(np.ptp(values)) * 0.05)
+    return float(values.min()) - margin, float(values.max()) + margin
