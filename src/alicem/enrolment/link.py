@@ -83,6 +83,11 @@ class Link:
         tree = json.loads(line)
         return tree if isinstance(tree, dict) else {}
 
+    @property
+    def behind(self) -> bool:
+        """Whether more is waiting already: what was last read is no longer the newest."""
+        return b"\n" in self._buffer or bool(self._selector.select(0))
+
     def _opened(self, message: dict[str, Any]) -> bytes:
         number = message.get("id")
         if not isinstance(number, int) or number <= self._last_id or self.seal is None:

@@ -144,8 +144,11 @@ def try_face(link: Link, loaded: models.Models, portrait: bytes, rng: Random | N
             left = min(wait, deadline - time.monotonic())
             _, plain = link.wait_for("frame", seconds=left)
             wait = GAP_SECONDS
-            at = int.from_bytes(plain[:8], "big")
-            teller.tell(check.add_frame(plain[8:], at, time.monotonic() * 1000))
+            at, received = int.from_bytes(plain[:8], "big"), time.monotonic() * 1000
+            if link.behind:  # on a busy machine fewer frames are looked at, the newest
+                check.pass_over(at, received)
+            else:
+                teller.tell(check.add_frame(plain[8:], at, received))
     except TooLate:
         check.give_up()
     except Interrupted:

@@ -63,7 +63,7 @@ Rule = tuple[Callable[[Findings], bool], Outcome, Reason]
 
 RULES: tuple[Rule, ...] = (
     (lambda f: f.missed is not None or f.misplaced is not None, Outcome.REFUSE, Reason.NOT_LIVE),
-    (lambda f: not f.finished, Outcome.REFUSE, Reason.TOO_SLOW),
+    (lambda f: not f.finished or f.under("rate"), Outcome.REFUSE, Reason.TOO_SLOW),
     (lambda f: f.over("frozen_ms"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("repeated"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("jump"), Outcome.REFUSE, Reason.ATTACK),

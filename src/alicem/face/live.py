@@ -71,7 +71,7 @@ class LiveCheck:
         self._watch = Watch(self._thresholds.limits)
         self._phase = Phase.NEUTRAL
         self._index = 0
-        self._pace = Pace()
+        self._pace = Pace(self._thresholds.attacks["drift_ms"])
         self._began: float | None = None
         self._hints: Counter[Hint] = Counter()
         self._trouble: tuple[Hint, float] | None = None
@@ -125,6 +125,11 @@ class LiveCheck:
         elif not self.done and self._spent(self._pace.at) > self._limit():
             self._out_of_time()
         return hint
+
+    def pass_over(self, at: float, received: float | None = None) -> None:
+        """A frame that nobody looks at, because a newer one is here already: a busy machine sees fewer, never late ones."""
+        if not self.done:
+            self._pace.arrives(at, received, looked_at=False)
 
     def _arrive(self, jpeg: bytes, at: float, received: float | None) -> Hint | None:
         match self._pace.arrives(at, received):
@@ -264,7 +269,7 @@ class LiveCheck:
         hint, count = next(iter(self._hints.most_common(1)), (None, 0))
         if hint is not None and count >= 5:
             self._end(spoiled=SPOILED_BY.get(hint, Reason.FRAMING))
-        elif self._pace.too_slow:
+        elif self._pace.rate < self._thresholds.attacks["rate"]:
             self._end(spoiled=Reason.TOO_SLOW)
         elif self._baseline is None:
             self._end(spoiled=Reason.ABSENT)
@@ -287,6 +292,8 @@ class LiveCheck:
             "jump": self._stream.jump,
             "leap": self._stream.leap,
             "gap_ms": self._stream.gap_ms,
+            "rate": self._pace.rate,
+            "drift_ms": self._pace.drift,
         }
         if self._screen:
             scores["screen"] = max(self._screen)

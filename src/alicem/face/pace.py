@@ -7,8 +7,6 @@ from alicem.face.decide import Reason
 MIN_STEP_MS = 60.0  # frames that come faster are left unseen: they cost, and say no more
 MAX_FRAMES = 1500
 MAX_FAULTY = 25  # frames that are unreadable or out of order
-MAX_DRIFT_MS = 4000.0  # between the phone's clock and ours, over the whole clip
-LEAST_RATE = 4.0  # frames a second
 
 
 class Arrival(StrEnum):
@@ -18,20 +16,24 @@ class Arrival(StrEnum):
 
 
 class Pace:
-    """`at` is the phone's clock, `received` ours; both in milliseconds."""
+    """`at` is the phone's clock, `received` ours; both in milliseconds. `most_drift`: between the two, over the whole clip."""
 
-    def __init__(self) -> None:
-        self.frames = 0
+    def __init__(self, most_drift: float) -> None:
+        self.frames = self.seen = 0
+        self.drift = 0.0
+        self._most_drift = most_drift
         self.at = self.first = 0.0
         self.broken: Reason | None = None
         self._received: float | None = None
         self._faulty = 0
 
-    def arrives(self, at: float, received: float | None) -> Arrival:
+    def arrives(self, at: float, received: float | None, *, looked_at: bool = True) -> Arrival:
+        """`looked_at` is false for a frame that is passed over because a newer one has come."""
         self.frames += 1
         if self.frames == 1:
             self.at = self.first = at
             self._received = received
+            self.seen += looked_at
             return Arrival.USE
         if at <= self.at:
             return self.fault()
@@ -40,9 +42,10 @@ class Pace:
         if at - self.at < MIN_STEP_MS:
             return Arrival.SKIP
         self.at = at
+        self.seen += looked_at
         if received is not None and self._received is not None:
-            drift = abs((received - self._received) - (at - self.first))
-            self.broken = Reason.TOO_SLOW if drift > MAX_DRIFT_MS else self.broken
+            self.drift = max(self.drift, abs((received - self._received) - (at - self.first)))
+            self.broken = Reason.TOO_SLOW if self.drift > self._most_drift else self.broken
         return Arrival.USE
 
     def fault(self) -> Arrival:
@@ -52,5 +55,6 @@ class Pace:
         return Arrival.FAULT
 
     @property
-    def too_slow(self) -> bool:
-        return self.frames < LEAST_RATE * (self.at - self.first) / 1000
+    def rate(self) -> float:
+        """Frames a second that were looked at, of a clip of a second or more."""
+        return self.seen * 1000 / max(1000.0, self.at - self.first)

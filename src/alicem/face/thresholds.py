@@ -34,7 +34,7 @@ class Thresholds:
         return {"same_person": self.compare.accept, "doubtful": self.compare.refuse, **self.attacks}
 
 
-ATTACKS = ("one_person", "frozen_ms", "repeated", "jump", "leap", "gap_ms", "screen", "relief")
+ATTACKS = ("one_person", "frozen_ms", "repeated", "jump", "leap", "gap_ms", "rate", "drift_ms", "screen", "relief")
 
 
 def operating_point(compare: Mapping[str, Any], matchers: tuple[Matcher, ...] = BUILT_IN) -> OperatingPoint:
