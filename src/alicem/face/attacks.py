@@ -5,13 +5,16 @@ face into a virtual camera passes them all: that is for the challenge, the phone
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alicem.face.compare import OperatingPoint, score
 from alicem.face.detect import Mesh
+from alicem.face.embed import Template, average
 from alicem.face.geometry import Points
 from alicem.face.images import Picture
 from alicem.face.look import Look
@@ -62,6 +65,21 @@ class Stream:
         self._face = (at, mesh, yaw)
 
 
+def one_person(at_rest: Sequence[Template], in_order: Sequence[Template], point: OperatingPoint) -> float:
+    """The least likeness of any moment to the face at rest, and of all before a moment to all after it.
+
+    The first finds somebody else in one moment; the second an exchange for good, after which the face at rest is a
+    mixture that both persons resemble. `in_order`: every moment, from the neutral face on."""
+    rest = average(at_rest, point.matchers)
+    alone = [score(rest, one, point) for one in in_order]
+    before_and_after = [
+        score(average(in_order[:place], point.matchers), average(in_order[place:], point.matchers), point)
+        for place in range(FIRST, len(in_order))
+    ]
+    return min([*alone, *before_and_after])
+
+
+FIRST = 2  # moments of the neutral face: fewer are not held against what follows
 TRACKED = 15  # fewer points followed say nothing
 
 

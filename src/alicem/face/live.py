@@ -11,7 +11,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from alicem.face.actions import Baseline, Movement, Watch, baseline, is_neutral, movement
-from alicem.face.attacks import Stream, relief
+from alicem.face.attacks import Stream, one_person, relief
 from alicem.face.challenge import Action, Challenge, kind
 from alicem.face.compare import PortraitError, portrait_template, score
 from alicem.face.configuration import Configuration
@@ -83,7 +83,7 @@ class LiveCheck:
         self._rested: float | None = None
         self._taken = False  # a template of this phase
         self._at_rest: list[Template] = []
-        self._moving: list[Template] = []
+        self._moments: list[Template] = []  # these and those of the actions, in order
         self._looks_of: dict[str, list[float]] = {one.score: [] for one in self._configuration.detectors}
         self._spoiled: Reason | None = None
         self._missed: Action | None = None
@@ -227,7 +227,7 @@ class LiveCheck:
             self._index += 1
             self._enter(Phase.PAUSE if self._index < len(self._challenge.actions) else Phase.DONE, look.at)
         elif not self._taken and self._begun(moved):
-            self._moving.append(self._template(look))
+            self._template(look)
             self._taken = True
         return look.hint
 
@@ -239,7 +239,8 @@ class LiveCheck:
         """The face of this moment; the operator's detectors look at the same."""
         for detector in self._configuration.detectors:
             self._looks_of[detector.score].append(detector.look(self._models, look.picture, look.mesh))
-        return template(self._models, look.picture, look.mesh, self._thresholds.compare.matchers)
+        self._moments.append(template(self._models, look.picture, look.mesh, self._thresholds.compare.matchers))
+        return self._moments[-1]
 
     def _look_for_screen(self, looks: list[Look]) -> None:
         found = (screen(look.picture, look.mesh) for look in looks)
@@ -304,5 +305,5 @@ class LiveCheck:
             point = self._thresholds.compare
             live = average(self._at_rest, point.matchers)
             scores["same_person"] = scores["doubtful"] = score(self._portrait, live, point)
-            scores["one_person"] = min(score(live, one, point) for one in [*self._at_rest, *self._moving])
+            scores["one_person"] = one_person(self._at_rest, self._moments, point)
         return scores
