@@ -21,7 +21,7 @@ from bench.attacks.scene import opened, taken
 from bench.attacks.species import Make
 from bench.attacks.streams import LONGEST_MS, STEP
 
-LEAST = ("doubtful", "same_person", "one_person", "relief")  # scores that speak when they are under their threshold
+LEAST = ("doubtful", "same_person", "one_person", "relief", "rate")  # they speak when they are under their threshold
 
 
 @dataclass(frozen=True)
