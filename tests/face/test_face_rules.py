@@ -129,6 +129,21 @@ def test_a_screen_has_a_pattern_and_a_face_has_none() -> None:
     assert screen(np.zeros((60, 60, 3), np.uint8), mesh) is None
 
 
+def test_waves_of_colour_are_a_pattern_where_the_brightness_has_none() -> None:
+    rng = np.random.default_rng(3)
+    grey = cv2.GaussianBlur(rng.normal(150, 60, (480, 640)), (0, 0), 4) + rng.normal(0, 2, (480, 640))
+    wave = 10 * np.cos(2 * np.pi * np.arange(640) / 11.0)[None, :, None] * np.array([1.0, -0.508, 0.0])  # no luma
+    mesh = face_at(300)
+    plain, waved = (np.clip(grey[..., None] + more, 0, 255).astype(np.uint8) for more in (np.zeros(3), wave))
+    seen = [screen(picture, mesh) for picture in (plain, waved, np.repeat(waved @ LUMA, 3, axis=2).astype(np.uint8))]
+    limit = published().attacks["screen"]
+    assert seen[0] is not None and seen[1] is not None and seen[2] is not None
+    assert max(seen[0], seen[2]) < limit < seen[1]
+
+
+LUMA = np.array([[0.299], [0.587], [0.114]])
+
+
 def test_a_camera_that_stutters_is_no_attack() -> None:
     stream = Stream()
     for index in range(60):

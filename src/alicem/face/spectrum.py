@@ -6,8 +6,6 @@ colour filters of the camera. They are not there at every distance: where a came
 rule sees nothing. Measured in docs/measurements.md.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.fft import fft2, fftshift  # by name: numpy loads it late, and the session process opens no file by then
@@ -17,23 +15,11 @@ from alicem.face.detect import Mesh
 from alicem.face.images import Picture
 
 SHARE, LARGEST, SMALLEST = 0.8, 400, 96  # of the face's square; pixels of the camera, which are never resampled
+BLOCK = 8  # pixels: JPEG writes a grid of its own, whose frequencies say nothing; in colour planes of half the size too
+SMOOTH = 3.0  # pixels: the blur that is taken away first
 AROUND = 15  # bins that a peak is held against
-
-
-@dataclass(frozen=True)
-class Band:
-    """Where a plane of the picture may speak: `low` to `high` in cycles a pixel, under it lie the features of faces;
-    beside the grid of blocks of so many pixels that JPEG writes, whose frequencies say nothing. `smooth`: the blur, in
-    pixels, that is taken away first."""
-
-    low: float
-    high: float
-    block: int
-    smooth: float
-
-
-LUMA, CHROMA = Band(0.08, 0.48, 8, 3.0), Band(0.05, 0.24, 16, 6.0)  # JPEG halves the size of the colour planes
-PLANES = (LUMA, CHROMA, CHROMA)  # Y, Cr, Cb
+LUMA, CHROMA = 0.08, 0.10  # cycles a pixel of the plane: under it lie the features of faces
+HIGHEST = 0.48
 
 
 def screen(picture: Picture, mesh: Mesh) -> float | None:
@@ -41,8 +27,10 @@ def screen(picture: Picture, mesh: Mesh) -> float | None:
     cut = _face(picture, mesh)
     if cut is None:
         return None
-    planes = cv2.split(cv2.cvtColor(cut, cv2.COLOR_RGB2YCrCb))
-    return max(_peak(plane.astype(np.float32), band) for plane, band in zip(planes, PLANES, strict=True))
+    # whole numbers throughout: their rounding is the noise that a smooth colour plane lacks
+    planes = np.asarray(cv2.cvtColor(cut, cv2.COLOR_RGB2YCrCb), np.uint8)
+    colours = np.asarray(cv2.resize(planes, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    return max(_peak(planes[..., 0], LUMA), _peak(colours[..., 1], CHROMA), _peak(colours[..., 2], CHROMA))
 
 
 def _face(picture: Picture, mesh: Mesh) -> Picture | None:
@@ -50,28 +38,29 @@ def _face(picture: Picture, mesh: Mesh) -> Picture | None:
     half = int(min(square.side * SHARE, LARGEST)) // 2
     x, y = int(square.x), int(square.y)
     cut = picture[max(0, y - half) : y + half, max(0, x - half) : x + half]
-    side = min(cut.shape[:2]) // CHROMA.block * CHROMA.block
+    side = min(cut.shape[:2]) // (2 * BLOCK) * (2 * BLOCK)
     return cut[:side, :side] if side >= SMALLEST else None
 
 
-def _peak(plane: NDArray[np.float32], band: Band) -> float:
-    fine = plane - cv2.GaussianBlur(plane, (0, 0), band.smooth)
+def _peak(plane: Picture, low: float) -> float:
+    whole = plane.astype(np.float32)
+    fine = whole - cv2.GaussianBlur(whole, (0, 0), SMOOTH)
     window = np.hanning(len(fine)).astype(np.float32)
     amplitude = np.abs(fftshift(fft2(fine * window[:, None] * window[None])))
     level = np.log(amplitude + 1e-3).astype(np.float32)
     around = cv2.blur(cv2.medianBlur(level, 5), (AROUND, AROUND))
     above = cv2.blur(level - around, (3, 3))
-    return float(above[_telling(len(fine), band)].max())
+    return float(above[_telling(len(fine), low)].max())
 
 
-def _telling(side: int, band: Band) -> NDArray[np.bool_]:
-    """The bins that may speak."""
+def _telling(side: int, low: float) -> NDArray[np.bool_]:
+    """The bins that may speak: in the band, and beside the grid of JPEG's blocks."""
     place = np.arange(-side // 2, side // 2)
     across, down = np.meshgrid(place, place)
     radius = np.hypot(across, down) / side
-    on_grid_x, on_grid_y = (_near_multiple(axis, side // band.block) for axis in (across, down))
+    on_grid_x, on_grid_y = (_near_multiple(axis, side // BLOCK) for axis in (across, down))
     grid = (on_grid_x & on_grid_y) | ((np.abs(across) <= 2) & on_grid_y) | ((np.abs(down) <= 2) & on_grid_x)
-    return (radius > band.low) & (radius < band.high) & ~grid
+    return (radius > low) & (radius < HIGHEST) & ~grid
 
 
 def _near_multiple(axis: NDArray[np.int64], step: int) -> NDArray[np.bool_]:
