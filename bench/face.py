@@ -22,12 +22,14 @@ import numpy as np
 from alicem.demo import portraits
 from alicem.demo.actor import Actor
 from alicem.face import Action, Challenge, LiveCheck, Outcome, Verdict, draw, models
+from alicem.face.attacks import one_person
 from alicem.face.compare import portrait_template, score
 from alicem.face.detect import LEFT_EYE, boxes, eye, mesh, precise_mesh
 from alicem.face.embed import Template, average, template
 from alicem.face.evaluation.rates import interval
 from alicem.face.images import FRAME, decode
 from alicem.face.measure import Measure, measure
+from alicem.face.spectrum import screen
 from alicem.face.thresholds import published
 
 Row = tuple[str, float, str, str]
@@ -169,26 +171,75 @@ def rates(networks: models.Models, turns: int) -> None:
             print(f"  {name:<12} least {min(values):.2f}, median {np.median(values):.2f}, most {max(values):.2f}")
 
 
+@dataclass(frozen=True)
+class Moment:
+    measure: Measure
+    template: Template
+    screen: float | None
+
+
 def clips(networks: models.Models, folder: Path) -> None:
-    """Short clips of real people, one a file: one person throughout, others never; and how their lids move."""
+    """Short clips of real people, one a file: one person throughout, others never; how their lids move; whether a rule
+    against attacks would have refused them."""
     point = published().compare
     people = {path.name: looks(networks, path) for path in sorted(folder.glob("*.mp4"))}
     rest, others = {}, {}
     for name, found in people.items():
-        straight = sorted(found, key=lambda look: abs(look[0].yaw))
-        rest[name] = average([one for _, one in straight[:3]])
-        others[name] = [one for _, one in straight[3:]]
-        opening = np.array([measured.opening for measured, _ in found])
+        straight = sorted(found, key=lambda moment: abs(moment.measure.yaw))
+        rest[name] = average([one.template for one in straight[:3]])
+        others[name] = [one.template for one in straight[3:]]
+        opening = np.array([moment.measure.opening for moment in found])
         shut = opening / np.median(opening) < published().limits.closed
-        print(f"{name}: {len(found)} moments, yaw {straight[0][0].yaw:.0f}…{straight[-1][0].yaw:.0f}°, ", end="")
-        print(f"lids shut in {shut.sum()}")
+        yaw = straight[0].measure.yaw, straight[-1].measure.yaw
+        print(f"{name}: {len(found)} moments, yaw {yaw[0]:.0f}…{yaw[1]:.0f}°, lids shut in {shut.sum()}")
     same = [score(rest[name], one, point) for name in rest for one in others[name]]
     cross = [score(rest[a], one, point) for a in rest for b in rest if a != b for one in others[b]]
     print(f"one person: n = {len(same)}, least {min(same):.2f}, median {np.median(same):.2f}")
     print(f"two people: n = {len(cross)}, median {np.median(cross):.2f}, most {max(cross):.2f}")
+    pattern = [moment.screen for found in people.values() for moment in found if moment.screen is not None]
+    print(f"pattern of a screen: n = {len(pattern)}, median {np.median(pattern):.2f}, most {max(pattern):.2f}")
+    exchanges(list(people.values()))
 
 
-def looks(networks: models.Models, path: Path) -> list[tuple[Measure, Template]]:
+TURNS, AT_REST, ACTING = 40, 9.0, 19.0  # checks played with each person, or pair; degrees
+RESTING = (
+    0,
+    1,
+    3,
+    5,
+)  # of the seven moments of a check: two of the neutral face, then action, rest, action, rest, action
+
+
+def exchanges(people: list[list[Moment]]) -> None:
+    """Moments of a whole check, drawn from a clip; and the same with another person from some moment on, or in one."""
+    rng, point = Random(1), published().compare  # noqa: S311 - to be played again
+
+    def drawn(clip: list[Moment]) -> list[Template]:
+        still = [one.template for one in clip if abs(one.measure.yaw) < AT_REST]
+        moving = [one.template for one in clip if abs(one.measure.yaw) < ACTING]
+        return [rng.choice(still if place in RESTING else moving) for place in range(7)]
+
+    def judged(moments: list[Template]) -> float:
+        return one_person([moments[place] for place in RESTING], moments, point)
+
+    held = [judged(drawn(clip)) for clip in people if _stills(clip) for _ in range(TURNS)]
+    print(f"whole check, one person: n = {len(held)}, least {min(held):.2f}, median {np.median(held):.2f}")
+    pairs = [(a, b) for a in people for b in people if a is not b and _stills(a) and _stills(b)] * TURNS
+    for place in range(2, 7):
+        found = [judged(drawn(a)[:place] + drawn(b)[place:]) for a, b in pairs]
+        print(f"another from moment {place + 1} on: n = {len(found)}, ", end="")
+        print(f"median {np.median(found):.2f}, most {max(found):.2f}, passing {sum(_passes(one) for one in found)}")
+
+
+def _stills(clip: list[Moment]) -> bool:
+    return any(abs(one.measure.yaw) < AT_REST for one in clip)
+
+
+def _passes(value: float) -> bool:
+    return value >= published().attacks["one_person"]
+
+
+def looks(networks: models.Models, path: Path) -> list[Moment]:
     """Every eighth frame that shows a face."""
     video, found, index = cv2.VideoCapture(str(path)), [], 0
     while (frame := video.read())[0]:
@@ -196,7 +247,8 @@ def looks(networks: models.Models, path: Path) -> list[tuple[Measure, Template]]
         picture = np.ascontiguousarray(frame[1][..., ::-1], np.uint8)
         if index % 8 == 0 and (faces := boxes(networks, picture)):
             where = precise_mesh(networks, picture, faces[0])
-            found.append((measure(networks, picture, where), template(networks, picture, where)))
+            seen = template(networks, picture, where)
+            found.append(Moment(measure(networks, picture, where), seen, screen(picture, where)))
     return found
 
 
