@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup models demo demo-headless test lint format bench fuzz clean
 
-# What waits for cameras and browsers in real time runs alone; the rest on both cores.
+# What waits for cameras and browsers in real time runs apart, a demonstration on each core.
 LIVE := tests/enrolment tests/journeys tests/browser
 SECONDS ?= 60
 
@@ -25,7 +25,7 @@ test: ## every test
 	@tools/setup test
 	@.venv/bin/alicem face models build
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(LIVE:%=--ignore=%)
-	@.venv/bin/python -m pytest $(LIVE)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(LIVE)
 
 lint: ## ruff, mypy, import rules
 	@tools/setup test

@@ -8,10 +8,11 @@ import re
 import shutil
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -93,11 +94,17 @@ class Citizen:
     code: str = ""
     suspension_code: str = ""
     seen: list[str] = field(default_factory=list)
+    refusal: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.page = self.context.new_page()
+        self.page.on("websocket", lambda line: line.on("framereceived", self._hear))
         self.person = self.demo.ask(f"/personas/{self.persona}")
         self.code = self.person["code"]
+
+    def _hear(self, text: str | bytes) -> None:
+        if isinstance(text, str) and '"refused"' in text:
+            self.refusal = json.loads(text)
 
     def picture(self, name: str, page: Page | None = None) -> None:
         (page or self.page).screenshot(path=self.screens / f"{self.name}-{name}.png", full_page=True)
@@ -173,9 +180,11 @@ class Citizen:
             self.page.wait_for_selector(
                 '[data-screen="code"]:not([hidden]), [data-screen="refused"]:not([hidden])', timeout=90_000
             )
-            if self.page.inner_text("#refused-cause") != reasons.load()["face_too_slow"].fr.cause:
+            if self.page.evaluate(SHOWN) == "code" or self.refusal["reason"] != "face_too_slow":
                 return
+            print(self.refusal)
             self.page.click("#again")
+        raise AssertionError(f"three times too slow: {self.refusal}")
 
     def choose_code(self) -> None:
         self.screen("code")
@@ -235,3 +244,30 @@ class Citizen:
         self.page.fill("#number", number)
         self.page.fill("#code", code)
         self.page.click("#approve")
+
+
+MakeCitizen = Callable[..., Citizen]
+
+
+class Watch:
+    """What a browser asks for and complains of: nothing of a third party, no fault."""
+
+    def __init__(self, demo: Demo, context: BrowserContext) -> None:
+        self.faults: list[str] = []
+        self._origins = {urlsplit(one).netloc for one in (demo.alicem, demo.broker, demo.service, demo.stage)}
+        context.on("request", lambda asked: self._asked(asked.url))
+        context.on("weberror", lambda error: self.faults.append(str(error.error)))
+        context.on("console", lambda said: self._said(said.text))
+
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob", "about") and parts.netloc not in self._origins:
+            self.faults.append(f"asked a third party: {url}")
+
+    def _said(self, text: str) -> None:
+        if "Content Security Policy" in text:
+            self.faults.append(text)
+
+
+def cause(name: str) -> str:
+    return reasons.load()[name].fr.cause.replace(" ?", "\u202f?")

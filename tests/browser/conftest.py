@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from browser_citizen import chromium_path
+from browser_citizen import Citizen, Demo, MakeCitizen, Watch, chromium_path
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from starlette.applications import Starlette
 
+from alicem.demo.town import Town
 from alicem.web import vendor
 
 
@@ -90,3 +91,23 @@ def serve() -> Iterator[Callable[[Callable[[str], Starlette]], str]]:
     yield start
     for one in running:
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def demo(town: Town, modules: None) -> Demo:
+    return Demo(town.base)
+
+
+@pytest.fixture
+def citizen(demo: Demo, context: BrowserContext, screens: Path) -> Iterator[MakeCitizen]:
+    watch = Watch(demo, context)
+    made: list[Citizen] = []
+
+    def make(persona: str = "zoe", **given: str) -> Citizen:
+        made.append(Citizen(demo, context, persona, screens, **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.leave()
+    assert not watch.faults

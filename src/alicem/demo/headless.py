@@ -11,7 +11,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,11 +120,19 @@ async def phone_of(town: Town, persona: Persona, wrong: str, clock: Clock, state
         await child.wait()
 
 
-async def journey(town: Town, persona: Persona, wrong: str, show: Show, phone: Path | None = None) -> Report:
-    """Enrol, sign in, search. `phone`: the phone's folder. Raises `TownFailed` for what is nobody's refusal."""
+async def journey(town: Town, persona: Persona, wrong: str, show: Show) -> Report:
+    """Enrol, sign in, search. Raises `TownFailed` for what is nobody's refusal."""
+    report = await way_in(town, persona, wrong, show, town.folder / "phone")
+    report.store = examine(town, [persona])
+    report.ok = report.ok and not report.store["identity_found"] and not report.store["face"]["found"]
+    return report
+
+
+async def way_in(town: Town, persona: Persona, wrong: str, show: Show, phone: Path) -> Report:
+    """Enrol and sign in; what is left behind is not looked for. `phone`: the phone's folder. Raises `TownFailed`."""
     report = Report()
     clock = Clock(report, show)
-    async with phone_of(town, persona, wrong, clock, phone or town.folder / "phone") as person:
+    async with phone_of(town, persona, wrong, clock, phone) as person:
         told = await person.order(do="enrol")
         _note_measurements(report, told)
         if told["tell"] == "enrolled":
@@ -134,13 +142,7 @@ async def journey(town: Town, persona: Persona, wrong: str, show: Show, phone: P
         else:
             report.refused_because = told["reason"]
         clock.end()
-        report.store = examine(town, persona)
-    report.ok = (
-        report.service is not None
-        and report.service["claims"] == dict(persona.expected)
-        and not report.store["identity_found"]
-        and not report.store["face"]["found"]
-    )
+    report.ok = report.service is not None and report.service["claims"] == dict(persona.expected)
     return report
 
 
@@ -166,18 +168,21 @@ async def _sign_in(town: Town, phone: Phone, report: Report) -> None:
 def _note_measurements(report: Report, told: dict[str, Any]) -> None:
     measured = told.get("measurements") or {}
     report.chip = measured.get("chip", {})
-    report.face = {name: measured[name] for name in ("scores", "thresholds") if name in measured}
+    report.face = {name: measured[name] for name in ("scores", "thresholds", "missed") if name in measured}
 
 
-def examine(town: Town, persona: Persona) -> dict[str, Any]:
-    """What the provider holds about the person, table by table; where a personal datum of theirs was found, on disk; and anything of their face."""
-    data = personal_data(persona)
-    hits = proven([town.provider_folder], data, portraits.portrait(persona.face))
+def examine(town: Town, people: Sequence[Persona]) -> dict[str, Any]:
+    """What the provider holds, table by table; where a personal datum of one of `people` was found, on disk; and anything of their faces."""
+    hits = [
+        hit
+        for one in people
+        for hit in proven([town.provider_folder], personal_data(one), portraits.portrait(one.face))
+    ]
     return {
         "rows": rows_of(town.provider_folder / "alicem.db"),
         "identity_found": hits,
-        "searched": sorted(data),
-        "face": traces.of_face(persona.face, town.provider_folder),
+        "searched": sorted({datum for one in people for datum in personal_data(one)}),
+        "face": traces.of_faces([one.face for one in people], town.provider_folder),
     }
 
 

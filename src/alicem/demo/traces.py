@@ -1,4 +1,4 @@
-"""What a persona's face left with the provider: its portrait and the embedding of it, sought in the provider's files and in the memory of its processes.
+"""What the faces of personas left with the provider: portraits and embeddings of them, sought in the provider's files and in the memory of its processes.
 
 The session process that had them has ended by then. The search first proves that it finds what is planted.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ HOLDER = "import sys; kept = sys.stdin.buffer.read(int(sys.argv[1])); print(flus
 """A process that holds what it is given."""
 
 
-def of_face(face: portraits.Face, folder: Path) -> dict[str, Any]:
-    """What was found of it in `folder` and in the processes that have their settings there. Raises `SearchIsBlind`."""
-    needles = list(_needles(portraits.portrait(face)))
+def of_faces(faces: Iterable[portraits.Face], folder: Path) -> dict[str, Any]:
+    """What was found of them in `folder` and in the processes that have their settings there. Raises `SearchIsBlind`."""
+    needles = [needle for face in faces for needle in _needles(portraits.portrait(face))]
     finder = Finder(needles)
     _prove(needles, finder)
     files = in_files([folder], finder)

@@ -65,7 +65,7 @@ async def _try(journey: Journey) -> dict[str, Any]:
     number = await room.store.write(lambda c: records.begin_face_try(c, name, room.clock()))
     journey.process.say({"do": "face"})
     told = await journey.told("face", within=TRY_SECONDS + room.settings.limits.session_answer_seconds)
-    journey.measurements = {"scores": told.get("scores"), "thresholds": told.get("thresholds")}
+    journey.measurements = {name: told.get(name) for name in ("scores", "thresholds", "missed")}
     await room.store.write(lambda c: _note(c, journey, number, told))
     return told
 

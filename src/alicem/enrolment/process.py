@@ -157,6 +157,7 @@ def try_face(link: Link, loaded: models.Models, portrait: bytes, rng: Random | N
     return {
         "outcome": str(verdict.outcome),
         "reason": str(verdict.reason) if verdict.reason is not None else None,
+        "missed": str(verdict.missed) if verdict.missed is not None else None,
         "scores": {name: round(float(value), 4) for name, value in verdict.scores.items()},
         "thresholds": {name: round(float(value), 4) for name, value in verdict.thresholds.items()},
         "at": _now().isoformat(),
