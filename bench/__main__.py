@@ -10,13 +10,14 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import chip, face, login, session, trust
+from bench import chip, face, login, mrz, session, trust
 
 Row = tuple[str, float | str, str, str]
 TABLES: dict[str, Callable[[], list[Row]]] = {
     "chip": chip.rows,
     "trust": trust.rows,
     "face": face.rows,
+    "mrz": mrz.rows,
     "session": session.rows,
     "sign-in": login.rows,
 }

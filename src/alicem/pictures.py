@@ -46,7 +46,9 @@ def opened(data: bytes, bounds: Bounds) -> Iterator[ImageFile.ImageFile]:
             yield image
     except UnidentifiedImageError:
         raise UnusableImageError(Flaw.FORMAT, f"not one of {', '.join(bounds.formats)}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise UnusableImageError(Flaw.TOO_MANY_PIXELS, f"at most {bounds.pixels} pixels") from None
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise UnusableImageError(Flaw.BROKEN, type(error).__name__) from None
 
 

@@ -13,6 +13,7 @@ SUBJECTS = {
     "chip": "chip:app",
     "phone": "phone:app",
     "face": "face:app",
+    "mrz": "mrz:app",
     "keys": "keys:app",
     "trust": "trust:app",
     "journal": "operate:journal_app",
