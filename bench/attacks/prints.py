@@ -16,6 +16,7 @@ from bench.attacks.scene import Hand, Held, Picture, laid, opened, printed, seen
 
 PAPER_CM, WALL = 30.0, (165.0, 165.0, 165.0)
 SWAP_MS, HOLD_MS = 500.0, 1500.0
+TURNED = 60.0  # degrees: so far a sheet has to be turned for its face to look aside
 AT_REST = Held()
 
 
@@ -40,8 +41,8 @@ class Photo:
     def _turned(self, at: float) -> float:
         if self._asked is None or self._asked[0] not in (Action.TURN_LEFT, Action.TURN_RIGHT):
             return 0.0
-        share = min(1.0, max(0.0, (at - self._asked[1] - 300) / 900))
-        return (38.0 if self._asked[0] is Action.TURN_LEFT else -38.0) * share
+        share = min(1.0, max(0.0, (at - self._asked[1] - 300) / 1200))
+        return (TURNED if self._asked[0] is Action.TURN_LEFT else -TURNED) * share
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ SPANS = (610.0, 770.0, 1130.0, 530.0, 890.0, 1490.0)  # milliseconds
 
 @dataclass(frozen=True)
 class Held:
-    """How the sheet is held: degrees, and centimetres from the camera; `bend` is the radius of a bow, 0 for flat."""
+    """How the sheet is held: degrees, counted as those of a face (`alicem.face.measure`), and centimetres from the
+    camera; `bend` is the radius of a bow, 0 for flat."""
 
     yaw: float = 0.0
     pitch: float = 0.0
@@ -63,7 +64,7 @@ def seen_at(held: Held) -> tuple[Map, Map]:
 
 
 def _rotation(held: Held) -> NDArray[np.float64]:
-    a, b, c = (math.radians(value) for value in (held.yaw, held.pitch, held.roll))
+    a, b, c = (math.radians(value) for value in (-held.yaw, -held.pitch, held.roll))
     about_y = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
     about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
     about_z = np.array([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
