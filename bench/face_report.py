@@ -28,7 +28,12 @@ from bench.attacks.trials import TWINS, Another, Trials, present
 
 FACES = Path(__file__).parents[2] / "shared" / "data" / "faces" / "orl"
 FRAMES = 4
-LAYERS = {"screen": ("display",), "relief": ("print", "mask"), "one_person": ("stream, cut",)}
+LAYERS = {
+    "screen": ("display",),
+    "reflection": ("display", "stream, session"),
+    "relief": ("print", "mask"),
+    "one_person": ("stream, cut",),
+}
 LAYER = plots.Words(
     "DET: {} honest presentations, {} attacks",
     "BPCER of this layer alone",

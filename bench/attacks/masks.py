@@ -10,11 +10,25 @@ import numpy as np
 
 from alicem.demo import portraits
 from alicem.demo.actor import Actor
+from alicem.face import Action
 from alicem.face.detect import Mesh, boxes, precise_mesh
 from alicem.face.measure import angles
 from alicem.face.models import Models
 from bench.attacks.prints import photograph
-from bench.attacks.scene import FOCAL, HEIGHT, WIDTH, Held, Picture, laid, opened, printed, seen_at, taken
+from bench.attacks.scene import (
+    FOCAL,
+    HEIGHT,
+    WIDTH,
+    Held,
+    Instrument,
+    Light,
+    Picture,
+    laid,
+    opened,
+    printed,
+    seen_at,
+    taken,
+)
 
 LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
@@ -24,7 +38,7 @@ DISTANCE = 42.0  # centimetres
 FURTHER = 2.3  # a sheet looks aside less than the head under it: the wearer makes up for that
 
 
-class Mask:
+class Mask(Instrument):
     """Cut out along the face's outline; it moves as a sheet with the wearer's head, whatever the wearer's face does."""
 
     def __init__(
@@ -33,7 +47,7 @@ class Mask:
         self._networks = networks
         others = [name for name in portraits.faces() if name != victim]
         self._wearer = Actor(portraits.faces()[rng.choice(others)], rng.getrandbits(32))
-        self.perform = self._wearer.perform
+        self._screen = Light()
         self._bend = rng.uniform(7.5, 11) if bent else 0.0
         self._noise = np.random.default_rng(rng.getrandbits(32))
         photo = photograph(victim, rng)
@@ -45,6 +59,12 @@ class Mask:
     def _face(self, picture: Picture) -> Mesh:
         return precise_mesh(self._networks, picture, boxes(self._networks, picture)[0])
 
+    def perform(self, action: Action | None, at: float) -> None:
+        self._wearer.perform(action, at)
+
+    def light(self, colour: str | None, at: float) -> None:
+        self._screen.show(colour, at)
+
     def frame(self, at: float) -> bytes:
         wearer = opened(self._wearer.frame(at))
         face = self._face(wearer)
@@ -54,7 +74,8 @@ class Mask:
         where = seen_at(self._worn(face))
         paper = laid(self._paper, where, self._width, (0, 0, 0))
         solid = laid(self._solid, where, self._width, (0,)).astype(np.float32)[..., None] / 255
-        return taken(np.asarray(paper * solid + wearer * (1 - solid), np.float32), self._noise, grain=1.0)
+        seen = np.asarray(paper * solid + wearer * (1 - solid), np.float32)
+        return taken(self._screen.on(seen, at), self._noise, grain=1.0)
 
     def _worn(self, face: Mesh) -> Held:
         """The sheet where the head is: its place and its three angles."""

@@ -12,7 +12,7 @@ import numpy as np
 from alicem.demo import portraits
 from alicem.demo.actor import SCRIPTS, Actor
 from alicem.face import Action
-from bench.attacks.scene import Hand, Held, Picture, laid, opened, printed, seen_at, taken
+from bench.attacks.scene import Hand, Held, Instrument, Light, Picture, laid, opened, printed, seen_at, taken
 
 PAPER_CM, WALL = 30.0, (165.0, 165.0, 165.0)
 SWAP_MS, HOLD_MS = 500.0, 1500.0
@@ -20,11 +20,11 @@ TURNED = 60.0  # degrees: so far a sheet has to be turned for its face to look a
 AT_REST = Held()
 
 
-class Photo:
+class Photo(Instrument):
     """In the hand. `moved`: where a turn is asked it is turned, and all the time it is swung, tilted, brought nearer."""
 
     def __init__(self, victim: str, rng: Random, *, bent: bool, moved: bool) -> None:
-        self._hand, self._moved = Hand(rng), moved
+        self._hand, self._moved, self._screen = Hand(rng), moved, Light()
         self._held = Held(bend=rng.uniform(9, 16)) if bent else AT_REST
         self._noise = np.random.default_rng(rng.getrandbits(32))
         self._paper = printed(photograph(victim, rng))
@@ -34,9 +34,13 @@ class Photo:
     def perform(self, action: Action | None, at: float) -> None:
         self._asked = (action, at) if action is not None else None
 
+    def light(self, colour: str | None, at: float) -> None:
+        self._screen.show(colour, at)
+
     def frame(self, at: float) -> bytes:
         held = self._swing.at(at, self._held, self._turned(at)) if self._moved else self._held
-        return taken(laid(self._paper, seen_at(self._hand.at(at, held)), PAPER_CM, WALL), self._noise)
+        seen = laid(self._paper, seen_at(self._hand.at(at, held)), PAPER_CM, WALL)
+        return taken(self._screen.on(seen, at), self._noise)
 
     def _turned(self, at: float) -> float:
         if self._asked is None or self._asked[0] not in (Action.TURN_LEFT, Action.TURN_RIGHT):
@@ -65,11 +69,11 @@ class Swing:
         )
 
 
-class SwappedPhotos:
+class SwappedPhotos(Instrument):
     """A photograph for every action, before the camera when it is asked."""
 
     def __init__(self, victim: str, rng: Random, *, bent: bool = False) -> None:
-        self._hand = Hand(rng)
+        self._hand, self._screen = Hand(rng), Light()
         self._held = Held(bend=rng.uniform(9, 16)) if bent else AT_REST
         self._noise = np.random.default_rng(rng.getrandbits(32))
         self._papers = _of_every_action(Actor(portraits.faces()[victim], rng.getrandbits(32)))
@@ -79,11 +83,15 @@ class SwappedPhotos:
         if action is not None:
             self._asked = (action, at)
 
+    def light(self, colour: str | None, at: float) -> None:
+        self._screen.show(colour, at)
+
     def frame(self, at: float) -> bytes:
         chosen: Action | None = None
         if self._asked is not None and SWAP_MS <= at - self._asked[1] < SWAP_MS + HOLD_MS:
             chosen = self._asked[0]
-        return taken(laid(self._papers[chosen], seen_at(self._hand.at(at, self._held)), PAPER_CM, WALL), self._noise)
+        seen = laid(self._papers[chosen], seen_at(self._hand.at(at, self._held)), PAPER_CM, WALL)
+        return taken(self._screen.on(seen, at), self._noise)
 
 
 def _of_every_action(actor: Actor) -> Mapping[Action | None, Picture]:

@@ -12,7 +12,7 @@ from alicem.demo.actor import Actor
 from alicem.face import Action
 from bench.attacks.codecs import RATE, Codec
 from bench.attacks.displays import SENSORS, Display, filmed
-from bench.attacks.scene import Hand, Held, Picture, opened, taken
+from bench.attacks.scene import Hand, Held, Instrument, Picture, opened, taken
 
 REST_FRAMES, ACTION_FRAMES, LATE_FRAMES = 25, 26, 3
 APART = 20_000.0  # milliseconds between two clips of one recording day
@@ -69,22 +69,25 @@ class AsRecorded:
         self._frames = codec(frames)
 
     def perform(self, action: Action | None, at: float) -> None:
-        """A recording hears nothing."""
+        """It hears nothing."""
 
     def playing(self, at: float) -> Picture:
         return self._frames[round(at / STEP) % len(self._frames)]
 
 
-class Replay:
-    """What is played, on a display, before a camera that is another each time."""
+class Replay(Instrument):
+    """What is played, on a display, before a camera that is another each time. Its glass throws back none of the
+    phone's light that counts beside its own."""
 
     def __init__(self, recording: Clips | AsRecorded, rng: Random, display: Display) -> None:
         self._recording, self._display, self._hand = recording, display, Hand(rng)
         self._sensor = rng.choice(SENSORS)
         self._noise = np.random.default_rng(rng.getrandbits(32))
         self._held = Held(distance=rng.uniform(32, 40) * display.width_cm / 34.0, yaw=rng.uniform(-3, 3))
-        self.perform = recording.perform
         self.note = f"camera {self._sensor.name}"
+
+    def perform(self, action: Action | None, at: float) -> None:
+        self._recording.perform(action, at)
 
     def frame(self, at: float) -> bytes:
         seen = filmed(self._display, self._sensor, self._recording.playing(at), self._hand.at(at, self._held))

@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from alicem.face import Action
 
 Pixels = NDArray[np.float32]  # rows × columns × 3, RGB 0…255
 Picture = NDArray[np.uint8]
@@ -51,6 +54,43 @@ class Hand:
             y=held.y + 0.2 * sway[4],
             distance=held.distance + 0.3 * sway[5],
         )
+
+
+class Instrument:
+    """What is before the camera, or in its place: it is told what the person is asked to do and the colour that the
+    phone's screen has, both at a time in milliseconds. One that does not hear, or that reflects nothing, is as this."""
+
+    def perform(self, action: Action | None, at: float) -> None: ...
+
+    def light(self, colour: str | None, at: float) -> None: ...
+
+
+class Sees(Protocol):
+    """An instrument with a picture of it at each moment."""
+
+    def perform(self, action: Action | None, at: float) -> None: ...
+
+    def light(self, colour: str | None, at: float) -> None: ...
+
+    def frame(self, at: float) -> bytes: ...
+
+
+class Light:
+    """Of the phone's screen, on skin or paper: `share` of all the light there (linear), once it has gone to and fro."""
+
+    def __init__(self, share: float = 0.08) -> None:
+        self._share, self._shown = share, [(0.0, np.ones(3))]
+
+    def show(self, colour: str | None, at: float) -> None:
+        shown = [int((colour or "#ffffff")[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        self._shown.append((at + LIGHT_AFTER, (1 - self._share * (1 - np.array(shown))) ** (1 / 2.2)))
+
+    def on(self, picture: Picture | Pixels, at: float) -> Pixels:
+        factor = [factor for since, factor in self._shown if since <= at][-1]
+        return np.asarray(picture * factor.astype(np.float32), np.float32)
+
+
+LIGHT_AFTER = 120.0  # milliseconds
 
 
 def seen_at(held: Held) -> tuple[Map, Map]:

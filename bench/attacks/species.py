@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
-from alicem.face import Action
 from alicem.face.models import Models
 from bench.attacks.codecs import CODECS, FILMS, can
 from bench.attacks.displays import DISPLAYS, Display
 from bench.attacks.masks import EYES, EYES_AND_MOUTH, Mask
+from bench.attacks.persons import GENERATED, Person
 from bench.attacks.prints import Photo, SwappedPhotos
 from bench.attacks.replays import AsRecorded, Clips, Replay
-from bench.attacks.streams import Cut, Injected, Loop, SessionAgain
+from bench.attacks.scene import Sees
+from bench.attacks.streams import Cut, Loop, SessionAgain
 
-
-class Attack(Protocol):
-    """`perform` is told what the screen asks, `frame` is what the camera sees; both at a time in milliseconds."""
-
-    def perform(self, action: Action | None, at: float) -> None: ...
-
-    def frame(self, at: float) -> bytes: ...
-
-
-Make = Callable[[str, Random, Models], Attack]
+Make = Callable[[str, Random, Models], Sees]
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ SPECIES: Mapping[str, Species] = {
         lambda victim, rng, networks: Mask(victim, rng, networks, EYES_AND_MOUTH, bent=True), 0.05
     ),
     "mask, bent, eyes": Species(lambda victim, rng, networks: Mask(victim, rng, networks, EYES, bent=True), 0.05),
-    "stream, animated still": Species(lambda victim, rng, _: Injected(victim, rng), None),
+    "stream, animated still": Species(lambda victim, rng, _: Person(victim, rng, GENERATED), None),
     "stream, cut in every action": Species(lambda victim, rng, _: Cut(victim, rng, for_good=False), 0.0),
     "stream, cut for good": Species(lambda victim, rng, _: Cut(victim, rng, for_good=True), 0.0),
     "stream, session again": Species(

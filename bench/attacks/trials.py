@@ -11,17 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-import numpy as np
-
 from alicem.demo import portraits
-from alicem.demo.actor import Actor
 from alicem.face import LiveCheck, Outcome, Reason, Verdict, draw, models
 from alicem.face.evaluation.rates import Rate, interval
-from bench.attacks.scene import opened, taken
+from bench.attacks.persons import Conditions, Person, play
 from bench.attacks.species import Make
-from bench.attacks.streams import LONGEST_MS, STEP
 
-LEAST = ("doubtful", "same_person", "one_person", "relief", "rate")  # they speak when they are under their threshold
+LEAST = (
+    "doubtful",
+    "same_person",
+    "one_person",
+    "relief",
+    "reflection",
+    "rate",
+)  # they speak when they are under their threshold
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class Trials:
         undone = sum(one.verdict.reason is Reason.NOT_LIVE for one in self.of)
         found = {"challenge": interval(undone, len(self.of))}
         for name in sorted({name for one in self.of for name in one.verdict.scores}):
-            measured = [one.verdict for one in self.of if name in one.verdict.scores]
+            measured = [one.verdict for one in self.of if name in one.verdict.scores and name in one.verdict.thresholds]
+            if not measured:  # a detector that is switched off
+                continue
             found[name] = interval(sum(_speaks(verdict, name) for verdict in measured), len(measured))
         return found
 
@@ -88,14 +93,7 @@ def presented(networks: models.Models, name: str, make: Make, number: int) -> Tr
     rng = Random(f"{name} {number}")  # noqa: S311 - to be played again
     attack = make(victim, rng, networks)
     check = LiveCheck(networks, portraits.portrait(portraits.faces()[victim]), draw(rng))
-    at, told = 0.0, None
-    while not check.done and at < LONGEST_MS:
-        check.add_frame(attack.frame(at), at)
-        if check.current_action != told:
-            told = check.current_action
-            attack.perform(told, at)
-        at += STEP
-    check.give_up()
+    play(check, attack)
     return Trial(check.verdict(), getattr(attack, "note", ""))
 
 
@@ -109,36 +107,12 @@ def present(
     return found
 
 
-@dataclass(frozen=True)
-class Conditions:
-    """How an honest person is seen: light, warmth, grain and blur of the camera."""
-
-    light: float = 1.0
-    grain: float = 2.2
-    blur: float = 0.6
-
-
-class Person:
-    """The honest twin of every attack: the person, before the camera that the instruments are held before."""
-
-    def __init__(self, victim: str, rng: Random, conditions: Conditions) -> None:
-        self._actor = Actor(portraits.faces()[victim], rng.getrandbits(32))
-        self._conditions = conditions
-        self._noise = np.random.default_rng(rng.getrandbits(32))
-        self.perform = self._actor.perform
-
-    def frame(self, at: float) -> bytes:
-        seen = opened(self._actor.frame(at)).astype(np.float32) * self._conditions.light
-        return taken(seen, self._noise, blur=self._conditions.blur, grain=self._conditions.grain)
-
-
-class Another:
+class Another(Person):
     """Somebody else of the specimens acts as told, without any instrument: what the comparison alone must refuse."""
 
     def __init__(self, victim: str, rng: Random, _: models.Models) -> None:
         other = rng.choice([name for name in portraits.faces() if name != victim])
-        self._person = Person(other, rng, Conditions())
-        self.perform, self.frame = self._person.perform, self._person.frame
+        super().__init__(other, rng, Conditions())
 
 
 def _person(conditions: Conditions) -> Make:
@@ -147,6 +121,7 @@ def _person(conditions: Conditions) -> Make:
 
 TWINS: Mapping[str, Make] = {
     "person, good light": _person(Conditions()),
-    "person, dim room": _person(Conditions(light=0.55, grain=6.0)),
+    "person, dim room": _person(Conditions(light=0.55, screen=0.2, grain=6.0)),
+    "person, by the window": _person(Conditions(light=1.1, screen=0.01)),
     "person, soft lens": _person(Conditions(blur=1.4)),
 }
