@@ -26,14 +26,14 @@ from alicem.credential import Offers
 from alicem.credential import endpoints as credential_endpoints
 from alicem.enrolment import endpoints as enrolment_endpoints
 from alicem.enrolment import receipts
-from alicem.enrolment.children import nursery
+from alicem.enrolment.children import Nursery, nursery
 from alicem.enrolment.endpoints import Sessions
 from alicem.enrolment.journey import Enrolment
 from alicem.enrolment.pool import Pool
 from alicem.enrolment.registry_client import RegistryClient
-from alicem.face import models
+from alicem.face import ConfigurationError, models, read_configuration
 from alicem.keys import KeyRing, KeysError, open_ring
-from alicem.settings import Settings, secret
+from alicem.settings import Settings, SettingsError, secret
 from alicem.store import Store, upgrade
 from alicem.web import site
 from alicem.web.headers import SecurityHeaders, for_demo
@@ -80,7 +80,7 @@ def build(settings: Settings) -> Parts:
     offers, registry, pool = (
         Offers(now, rng),
         RegistryClient(settings.registry),
-        Pool(nursery(settings.trust.folder, shared=settings.face.shared), settings.trust.folder, settings.limits),
+        Pool(_nursery(settings), settings.trust.folder, settings.limits),
     )
     sessions = Sessions(Enrolment(settings, store, ring, offers, pool, registry, now, rng))
     instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))
@@ -98,6 +98,17 @@ def build(settings: Settings) -> Parts:
     parts = Parts(settings, store, ring, registry, pool, sessions, Starlette(routes=routes, middleware=[headers]))
     parts.app.router.lifespan_context = lambda _app: _life(parts)
     return parts
+
+
+def _nursery(settings: Settings) -> Nursery:
+    """Where session processes come from; the operator's file of face networks is read once here, so that a fault in it is told at start."""
+    networks = settings.face.networks
+    if networks is not None:
+        try:
+            read_configuration(networks)
+        except (ConfigurationError, OSError) as error:
+            raise SettingsError(f"face.networks: {error}") from error
+    return nursery(settings.trust.folder, shared=settings.face.shared, networks=networks)
 
 
 async def _live(_request: Request) -> Response:

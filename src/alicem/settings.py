@@ -83,6 +83,12 @@ class Mail:
 class Face:
     models: Path | None = None
     """Where the networks are; by default the cache `alicem face models build` fills."""
+    networks: Path | None = None
+    """The operator's own face networks and their thresholds (docs/face-networks.md)."""
+    colours: bool = True
+    """Whether the screen's colours are sought in the face's reflection, where the person does not refuse them."""
+    virtual_camera_signs: bool = True
+    """Whether a camera that looks like a program is refused."""
     shared: bool = True
     """Session processes are forked from one that loaded the networks; else each loads them. Linux alone can share."""
     actor: bool = False

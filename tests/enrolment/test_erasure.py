@@ -56,14 +56,17 @@ class Filmed:
 
     def __init__(self, person: Person) -> None:
         self._camera = person.camera
+        self.about, self.light, self.perform = person.camera.about, person.camera.light, person.camera.perform
         self.frames: list[tuple[float, bytes]] = []
-
-    def perform(self, action: str | None, at_ms: float) -> None:
-        self._camera.perform(action, at_ms)
+        self.eyes_seen: list[bytes] = []
 
     def frame(self, at_ms: float) -> bytes:
         self.frames.append((at_ms, self._camera.frame(at_ms)))
         return self.frames[-1][1]
+
+    def eyes(self, at_ms: float, x: int, y: int, width: int, height: int) -> bytes:
+        self.eyes_seen.append(self._camera.eyes(at_ms, x, y, width, height))
+        return self.eyes_seen[-1]
 
 
 @dataclass

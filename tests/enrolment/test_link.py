@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from alicem.enrolment.link import Interrupted, Link, TooLate
 from alicem.enrolment.process import wait_for_face
 from alicem.enrolment.seal import Seal
+from alicem.face import Camera
 from alicem.jose import BadToken
 
 OURS, THEIRS = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -46,11 +47,24 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_frames_around_a_try_are_passed_over(pipe: Pipe) -> None:
-    pipe.feed(pipe.sealed("frame", 1, b"x"), {"do": "resumed"}, pipe.sealed("frame", 2, b"x"), {"do": "face"})
-    wait_for_face(pipe.link)
-    pipe.feed(pipe.sealed("mrz", 3, b"x"))
-    with pytest.raises(BadToken):
-        wait_for_face(pipe.link)
+    about = json.dumps({"label": "Front", "device": True, "width": 640, "height": 480, "frame_rate": 30}).encode()
+    pipe.feed(pipe.sealed("frame", 1, b"x"), {"do": "resumed"}, pipe.sealed("camera", 2, about), {"do": "face"})
+    order, camera = wait_for_face(pipe.link, None)
+    assert order == {"do": "face"} and camera == Camera("Front", True, 640, 480, 30.0)
+    for wrong in (pipe.sealed("mrz", 3, b"x"), pipe.sealed("camera", 4, b"{}")):
+        pipe.feed(wrong)
+        with pytest.raises(BadToken):
+            wait_for_face(pipe.link, camera)
+
+
+def test_a_newer_picture_that_waits_is_seen_from_afar(pipe: Pipe) -> None:
+    pipe.feed(*(pipe.sealed(kind, number, b"x") for number, kind in enumerate(("frame", "eyes", "frame"), 1)))
+    assert pipe.link.wait_for("frame") == ("frame", b"x")
+    assert pipe.link.waits("frame") and pipe.link.waits("eyes")
+    assert pipe.link.wait_for("eyes") == ("eyes", b"x")
+    assert pipe.link.waits("frame") and not pipe.link.waits("eyes")
+    assert pipe.link.wait_for("frame") == ("frame", b"x")
+    assert not pipe.link.waits("frame")
 
 
 def test_a_line_may_come_in_pieces(pipe: Pipe) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from random import Random
 
 import cv2
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alicem.face import Action, Challenge, Outcome, Reason, draw
+from alicem.face import Action, Challenge, Colour, Outcome, Reason, draw
 from alicem.face.actions import Limits, Movement, Watch, is_neutral
 from alicem.face.attacks import Stream
 from alicem.face.challenge import kind
 from alicem.face.decide import Findings, decide
 from alicem.face.detect import Mesh
+from alicem.face.reflection import COLOUR_MS
 from alicem.face.spectrum import screen
 from alicem.face.thresholds import parse, published
 
@@ -36,17 +38,51 @@ def test_a_challenge_asks_each_kind_once_in_every_order() -> None:
     assert all({kind(a) for a in actions} == {"smile", "turn", "blink"} for actions in drawn)
 
 
+def test_colours_come_in_every_order_and_always_change() -> None:
+    drawn = Counter(draw().colours for _ in range(3000))
+    assert len(drawn) == 4 * 3**3
+    assert all(len(colours) == 4 and all(a != b for a, b in pairwise(colours)) for colours in drawn)
+
+
+def test_without_colours_there_is_one_action_more() -> None:
+    drawn = {draw(colours=False) for _ in range(400)}
+    assert all(challenge.colours == () and len(challenge.actions) == 4 for challenge in drawn)
+    assert all({kind(a) for a in challenge.actions} == {"smile", "turn", "blink"} for challenge in drawn)
+    assert all(kind(a) != kind(b) for challenge in drawn for a, b in pairwise(challenge.actions))
+
+
+@pytest.mark.parametrize("without", [("turn",), ("smile",), ("blink",), ("smile", "turn"), ("blink", "turn")])
+def test_what_one_cannot_do_is_never_asked(without: tuple[str, ...]) -> None:
+    drawn = {draw(without=without).actions for _ in range(200)}
+    left = {"smile", "turn", "blink"} - {*without}
+    assert all(len(actions) == 3 and {kind(a) for a in actions} == left for actions in drawn)
+    assert len(drawn) > 1 or len(left) == 1
+
+
+@pytest.mark.parametrize("without", [("smile", "blink"), ("smile", "turn", "blink")])
+def test_neither_smile_nor_closed_eyes_is_for_the_office(without: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="challenge"):
+        draw(without=without)
+
+
 def test_a_challenge_can_be_drawn_again_from_its_seed() -> None:
     assert draw(Random(3)) == draw(Random(3))  # noqa: S311
 
 
 @pytest.mark.parametrize(
     ("actions", "pauses"),
-    [((), ()), ((Action.SMILE,), ()), ((Action.TURN_LEFT, Action.TURN_RIGHT), (1.0, 1.0))],
+    [((), ()), ((Action.SMILE,), ())],
 )
 def test_a_challenge_is_whole(actions: tuple[Action, ...], pauses: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="challenge"):
         Challenge(actions, pauses)
+
+
+def test_no_colour_is_a_red_flash() -> None:
+    """WCAG 2.2: red is saturated from R / (R + G + B) = 0.8 on; two changes a second at most."""
+    parts = [[int(one[at : at + 2], 16) for at in (1, 3, 5)] for one in Colour]
+    assert all(red / (red + green + blue) < 0.8 for red, green, blue in parts)
+    assert COLOUR_MS >= 500
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -181,6 +217,8 @@ GOOD = {
         ({"leap": 25.0}, Reason.ATTACK, Outcome.REFUSE),
         ({"gap_ms": 1500.0}, Reason.ABSENT, Outcome.REFUSE),
         ({"rate": 2.0}, Reason.TOO_SLOW, Outcome.REFUSE),
+        ({"reflection": -0.3}, Reason.ATTACK, Outcome.REFUSE),
+        ({"reflection": 0.9}, None, Outcome.ACCEPT),
         ({"screen": 2.5}, Reason.ATTACK, Outcome.REFUSE),
         ({"relief": 0.005}, Reason.ATTACK, Outcome.REFUSE),
     ],
@@ -223,6 +261,7 @@ def test_thresholds_have_no_defaults() -> None:
             "gap_ms": 900.0,
             "rate": 4.0,
             "drift_ms": 4000.0,
+            "reflection": 0.2,
             "screen": 1.5,
             "relief": 0.0,
             "hold_ms": {"smile": 1.0, "turn_left": 1.0, "turn_right": 1.0, "blink": 1.0},

@@ -121,6 +121,8 @@ class Actor:
         self._told: Action | None = None
         self._since = 0.0
         self._late = rng.uniform(0, 150)
+        self._lights: list[tuple[float, NDArray[np.float64]]] = []
+        self.about = {"label": "actor", "device": False, "width": WIDTH, "height": HEIGHT, "frame_rate": 10}
 
     def perform(self, action: Action | None, at: float) -> None:
         """The screen shows another action, or none; what is under way is finished, as people do."""
@@ -129,10 +131,16 @@ class Actor:
             self._told = action
         self._shown = action
 
+    def light(self, colour: str | None, at: float) -> None:
+        """The screen shows another colour, of which the face takes a little, once the light has gone to and fro."""
+        self._lights.append((at + LIGHT_AFTER, _of_screen(colour)))
+
     def frame(self, at: float) -> bytes:
-        name, share = self._playing(at)
-        picture = _between([*self._pictures["neutral"], *self._pictures[name]], share)
-        return _jpeg(self._seen(picture, at), 85)
+        return _jpeg(self._seen(at, (0, 0, WIDTH, HEIGHT)), 85)
+
+    def eyes(self, at: float, x: int, y: int, width: int, height: int) -> bytes:
+        """A part of what `frame` would show."""
+        return _jpeg(self._seen(at, (x, y, width, height)), 90)
 
     def _playing(self, at: float) -> tuple[str, float]:
         if self._told is not None and at <= self._since + SCRIPTS[self._told][-1][0]:
@@ -142,18 +150,32 @@ class Actor:
         blinking = bool(((at >= self._blinks) & (at < self._blinks + 160)).any())
         return ("blink", 1.0) if blinking else ("neutral", 0.0)
 
-    def _seen(self, picture: Pixels, at: float) -> Pixels:
+    def _seen(self, at: float, part: tuple[int, int, int, int]) -> Pixels:
         """A head that sways a little, a light that breathes, a sensor that is not perfect."""
+        name, share = self._playing(at)
+        picture = _between([*self._pictures["neutral"], *self._pictures[name]], share)
         a, b, c, d = (math.sin(at / span + phase) for span, phase in zip(SPANS, self._phases, strict=True))
+        x, y, width, height = part
         matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT * 0.9), 0.7 * a, 1.02 + 0.012 * b)
-        matrix[:, 2] += np.array([3.0 * c, 1.5 * d])
-        swayed = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
-        light = self._light * (1 + 0.012 * b)
-        lit = swayed * np.array([light * (1 + self._warmth), light, light * (1 - self._warmth)], np.float32)
-        grain = self._noise.standard_normal((HEIGHT, WIDTH, 1), np.float32) * 2.2
+        matrix[:, 2] += np.array([3.0 * c - x, 1.5 * d - y])
+        swayed = cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        light = self._light * (1 + 0.012 * b) * self._lit(at)
+        lit = swayed * (light * np.array([1 + self._warmth, 1.0, 1 - self._warmth])).astype(np.float32)
+        grain = self._noise.standard_normal((height, width, 1), np.float32) * 2.2
         return np.asarray(lit + grain, np.float32)
 
+    def _lit(self, at: float) -> NDArray[np.float64]:
+        """By the screen, as a factor of each colour."""
+        shown = [light for since, light in self._lights if since <= at]
+        return shown[-1] if shown else np.ones(3)
 
+
+def _of_screen(colour: str | None) -> NDArray[np.float64]:
+    shown = [1.0, 1.0, 1.0] if colour is None else [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    return 1 - LIGHT_SHARE * (1 - np.array(shown))
+
+
+LIGHT_AFTER, LIGHT_SHARE = 120.0, 0.04  # milliseconds; of the light that the screen gives, the room the rest
 SPANS = (1700.0, 2300.0, 1300.0, 900.0)  # milliseconds: no two movements of the head keep the same pace
 
 

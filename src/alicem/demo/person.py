@@ -62,12 +62,11 @@ class ActorCamera:
 
     def __init__(self, shown: Persona) -> None:
         self._actor = actor.Actor(shown.face, secrets.randbits(32))
+        self.about, self.light = self._actor.about, self._actor.light
+        self.frame, self.eyes = self._actor.frame, self._actor.eyes
 
     def perform(self, action: str | None, at_ms: float) -> None:
         self._actor.perform(None if action is None else Action(action), at_ms)
-
-    def frame(self, at_ms: float) -> bytes:
-        return self._actor.frame(at_ms)
 
 
 class Person:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -166,13 +166,13 @@ class Nursery(Protocol):
 class Afresh:
     """Each process loads everything by itself: for systems where forking is not sound."""
 
-    def __init__(self, trust: Path) -> None:
-        self._trust = trust
+    def __init__(self, *files: Path) -> None:
+        self._files = files
 
     async def start(self) -> SessionProcess:
         ours, theirs = socket.socketpair()
         with theirs:
-            child = await _run("alicem.enrolment.process", theirs, self._trust)
+            child = await _run("alicem.enrolment.process", theirs, self._files)
         return await SessionProcess.meet(child, ours)
 
     async def close(self) -> None:
@@ -182,8 +182,8 @@ class Afresh:
 class FromZygote:
     """Each process is forked from one that has loaded the networks, and shares them with it."""
 
-    def __init__(self, trust: Path) -> None:
-        self._trust = trust
+    def __init__(self, *files: Path) -> None:
+        self._files = files
         self._zygote: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
 
@@ -205,7 +205,7 @@ class FromZygote:
     async def _begin(self) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._zygote = await _run("alicem.enrolment.zygote", theirs, self._trust)
+            self._zygote = await _run("alicem.enrolment.zygote", theirs, self._files)
 
     async def _fork(self, ours: socket.socket, theirs: socket.socket) -> Forked:
         """The child says its number and sends a descriptor of itself, before anything else."""
@@ -227,9 +227,10 @@ class FromZygote:
             await self._zygote.wait()
 
 
-def nursery(trust: Path, *, shared: bool) -> Nursery:
-    """How session processes are started here."""
-    return FromZygote(trust) if shared and can_fork() else Afresh(trust)
+def nursery(trust: Path, *, shared: bool, networks: Path | None = None) -> Nursery:
+    """How session processes are started here. `networks`: the operator's file of face networks."""
+    files = (trust,) if networks is None else (trust, networks)
+    return FromZygote(*files) if shared and can_fork() else Afresh(*files)
 
 
 def can_fork() -> bool:
@@ -241,10 +242,10 @@ def can_fork() -> bool:
     return True
 
 
-async def _run(module: str, standard_input: socket.socket, trust: Path) -> asyncio.subprocess.Process:
+async def _run(module: str, standard_input: socket.socket, files: Sequence[Path]) -> asyncio.subprocess.Process:
     """Our own program, with little of our environment: the master key may be in it."""
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | _SET
-    command = (sys.executable, "-P", "-m", module, str(trust.resolve()))
+    command = (sys.executable, "-P", "-m", module, *(str(one.resolve()) for one in files))
     return await asyncio.create_subprocess_exec(*command, stdin=standard_input.fileno(), env=environment)
 
 

@@ -16,6 +16,8 @@ from alicem.accounts import records
 from alicem.enrolment.identity import fingerprints
 from alicem.enrolment.journey import Journey
 from alicem.enrolment.link import TRY_SECONDS
+from alicem.enrolment.session import ProtocolError
+from alicem.face.challenge import KINDS, NEVER_BOTH
 from alicem.reasons import Reason, Refused, load
 
 ERASED = ("document_lines", "chip_answers", "portrait", "frames", "embeddings")
@@ -29,9 +31,10 @@ async def face(journey: Journey) -> None:
         left = await _left(journey, tries)
         if told["outcome"] != "interrupted":  # a connection that came back was told the step already
             version = journey.room.settings.service.terms_version
-            journey.session.step(5, "face", consent_version=version, variant="all", tries_left=left)
-        await _consent(journey)
-        told = await _try(journey)
+            colours = journey.room.settings.face.colours
+            journey.session.step(5, "face", consent_version=version, kinds=KINDS, colours=colours, tries_left=left)
+        order = await _consent(journey)
+        told = await _try(journey, order)
         if told["outcome"] in ("refuse", "doubtful"):
             tries -= _tell_refusal(journey, Refused(told["reason"]), left)
     at = datetime.fromisoformat(told["at"])
@@ -42,10 +45,20 @@ async def face(journey: Journey) -> None:
     journey.erased = [(what, gone) for what in ERASED]
 
 
-async def _consent(journey: Journey) -> None:
-    if (await journey.session.receive("consent")).get("biometrics") is not True:
+async def _consent(journey: Journey) -> dict[str, Any]:
+    """The person agrees, and says beforehand what is to be left out; the order of a try. Raises `Refused`, `ProtocolError`."""
+    said = await journey.session.receive("consent")
+    if said.get("biometrics") is not True:
         raise Refused("consent_refused")
+    without, settings = said.get("without", []), journey.room.settings.face
+    if not isinstance(without, list) or any(kind not in KINDS for kind in without):
+        raise ProtocolError
+    if {*without} >= NEVER_BOTH:
+        raise Refused("face_actions_impossible")
     journey.consent_at = journey.room.clock()
+    colours = settings.colours and said.get("colours") is not False
+    order = {"without": sorted({*without}), "colours": colours, "virtual_camera_signs": settings.virtual_camera_signs}
+    return {"do": "face", **order}
 
 
 async def _left(journey: Journey, tries: int) -> int:
@@ -59,11 +72,11 @@ async def _left(journey: Journey, tries: int) -> int:
     return left
 
 
-async def _try(journey: Journey) -> dict[str, Any]:
+async def _try(journey: Journey, order: dict[str, Any]) -> dict[str, Any]:
     """One try, written down before and after; what the session process tells of it."""
     room, name = journey.room, fingerprints(journey.facts, journey.room.ring)[0]
     number = await room.store.write(lambda c: records.begin_face_try(c, name, room.clock()))
-    journey.process.say({"do": "face"})
+    journey.process.say(order)
     told = await journey.told("face", within=TRY_SECONDS + room.settings.limits.session_answer_seconds)
     journey.measurements = {name: told.get(name) for name in ("scores", "thresholds", "missed")}
     await room.store.write(lambda c: _note(c, journey, number, told))

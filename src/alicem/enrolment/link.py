@@ -10,12 +10,14 @@ import json
 import os
 import selectors
 import time
+from collections import deque
 from typing import Any
 
 from alicem.enrolment.seal import Seal
 from alicem.jose import BadToken
 
 LINE = 256 * 1024
+AHEAD = 16  # lines read before their turn
 TRY_SECONDS = 60.0
 """How long one try of the face may take."""
 
@@ -38,6 +40,7 @@ class Link:
     def __init__(self, read_from: int, write_to: int) -> None:
         self._in, self._out = read_from, write_to
         self._buffer = bytearray()
+        self._lines: deque[dict[str, Any]] = deque()
         self._selector = selectors.PollSelector()  # without a descriptor of its own: the sandbox leaves none
         self._selector.register(read_from, selectors.EVENT_READ)
         self._last_id = 0
@@ -62,33 +65,39 @@ class Link:
             raise Interrupted
         kind = message.get("type")
         if kind == "chip_lost":
-            raise Interrupted(self._opened(message) if "sealed" in message else b"")
+            raise Interrupted(self.opened(message) if "sealed" in message else b"")
         if kind not in kinds:
             raise BadToken(f"{kind} is not expected now")
-        return kind, self._opened(message)
+        return kind, self.opened(message)
 
     def line(self, seconds: float | None = None) -> dict[str, Any]:
         """The next line, whatever it is."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while b"\n" not in self._buffer:
+        while not self._lines:
             left = None if deadline is None else deadline - time.monotonic()
             if (left is not None and left <= 0) or not self._selector.select(left):
                 raise TooLate
-            chunk = os.read(self._in, 1 << 16)
-            if not chunk or len(self._buffer) > LINE:
-                raise EOFError
-            self._buffer += chunk
-        line, _, rest = bytes(self._buffer).partition(b"\n")
-        self._buffer = bytearray(rest)
-        tree = json.loads(line)
-        return tree if isinstance(tree, dict) else {}
+            self._read()
+        return self._lines.popleft()
 
-    @property
-    def behind(self) -> bool:
-        """Whether more is waiting already: what was last read is no longer the newest."""
-        return b"\n" in self._buffer or bool(self._selector.select(0))
+    def waits(self, kind: str) -> bool:
+        """Whether another message of this kind has come already: what was last read is no longer the newest."""
+        while len(self._lines) < AHEAD and self._selector.select(0):
+            self._read()
+        return any(message.get("type") == kind for message in self._lines)
 
-    def _opened(self, message: dict[str, Any]) -> bytes:
+    def _read(self) -> None:
+        chunk = os.read(self._in, 1 << 16)
+        if not chunk or len(self._buffer) > LINE:
+            raise EOFError
+        self._buffer += chunk
+        *lines, rest = self._buffer.split(b"\n")
+        self._buffer = rest
+        trees = (json.loads(line) for line in lines)
+        self._lines.extend(tree if isinstance(tree, dict) else {} for tree in trees)
+
+    def opened(self, message: dict[str, Any]) -> bytes:
+        """The content of a sealed message. Raises `BadToken`."""
         number = message.get("id")
         if not isinstance(number, int) or number <= self._last_id or self.seal is None:
             raise BadToken("ids rise")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -24,8 +24,7 @@ from alicem.enrolment.document import DocumentLines, Proven, read_chip, read_lin
 from alicem.enrolment.link import TRY_SECONDS, Interrupted, Link, TooLate
 from alicem.enrolment.seal import Seal
 from alicem.enrolment.trust import load_trust
-from alicem.enrolment.warming import warm
-from alicem.face import models
+from alicem.enrolment.warming import Prepared, warm
 from alicem.jose import BadToken
 from alicem.reasons import Refused
 from emrtd.pki.trust import TrustStore
@@ -33,6 +32,7 @@ from emrtd.pki.trust import TrustStore
 GAP_SECONDS = 3.0
 FIRST_FRAME_SECONDS = 20.0  # cameras take their time to start
 OURS = ("alicem", "emrtd")
+PICTURES = ("frame", "eyes")
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Setup:
 
 
 def main() -> None:
-    """Start afresh, serve one session over standard input, end. Argument: the trust folder."""
-    live(0, warm(), Path(sys.argv[1]))
+    """Start afresh, serve one session over standard input, end. Arguments: the trust folder, the file of the operator's face networks."""
+    live(0, warm(*map(Path, sys.argv[2:])), Path(sys.argv[1]))
 
 
-def live(descriptor: int, loaded: models.Models, trust_folder: Path) -> None:
+def live(descriptor: int, prepared: Prepared, trust_folder: Path) -> None:
     """One session over `descriptor`, from the last preparations to the end."""
     link = Link(*[sandbox.keep_only(descriptor)] * 2)
     sys.excepthook = lambda kind, _error, trace: link.tell("crashed", why=f"{kind.__name__} at {_line(trace)}")
     trust = load_trust(trust_folder)
     link.tell("warm", pid=os.getpid(), layers=sandbox.close())
     try:
-        serve(link, loaded, trust)
+        serve(link, prepared, trust)
     except EOFError:
         pass  # the session is gone: so is everything here
     except BadToken as error:
@@ -76,21 +76,40 @@ def _line(trace: TracebackType | None) -> str:
     return place
 
 
-def serve(link: Link, loaded: models.Models, trust: TrustStore) -> None:
+def serve(link: Link, prepared: Prepared, trust: TrustStore) -> None:
     setup = _open(link)
     proven = _document(link, setup, trust)
     link.tell("document", **proven.facts())
-    portrait = proven.document.portrait.image
+    portrait, camera = proven.document.portrait.image, None
     while True:
-        wait_for_face(link)
-        link.tell("face", **try_face(link, loaded, portrait, _random(setup)))
+        order, camera = wait_for_face(link, camera)
+        check = _check(prepared, portrait, setup, order)
+        check.camera = camera
+        link.tell("face", **try_face(link, check))
 
 
-def wait_for_face(link: Link) -> None:
-    """Until the session orders a try. Frames sent a moment too early or too late are nobody's fault."""
+def wait_for_face(link: Link, camera: face.Camera | None) -> tuple[dict[str, Any], face.Camera | None]:
+    """The session's order of a try, and the camera last described. Pictures sent a moment too early or too late are nobody's fault."""
     while (order := link.line()).get("do") != "face":
-        if order.get("do") != "resumed" and order.get("type") != "frame":
+        if order.get("type") == "camera":
+            camera = _camera(link.opened(order))
+        elif order.get("do") != "resumed" and order.get("type") not in PICTURES:
             raise BadToken("only the session speaks between the steps")
+    return order, camera
+
+
+def _check(prepared: Prepared, portrait: bytes, setup: Setup, order: dict[str, Any]) -> face.LiveCheck:
+    rng = None if setup.challenge_seed is None else Random(setup.challenge_seed)  # noqa: S311 - tests alone; production refuses it
+    challenge = face.draw(rng, without=order["without"], colours=order["colours"])
+    configuration = replace(prepared.configuration, virtual_camera_signs=order["virtual_camera_signs"])
+    return face.LiveCheck(prepared.models, portrait, challenge, configuration)
+
+
+def _camera(plain: bytes) -> face.Camera:
+    try:
+        return face.read_camera(plain)
+    except face.BadCameraError as error:
+        raise BadToken(str(error)) from error
 
 
 def _open(link: Link) -> Setup:
@@ -132,23 +151,20 @@ def _lines(link: Link, setup: Setup) -> DocumentLines:
             )
 
 
-def try_face(link: Link, loaded: models.Models, portrait: bytes, rng: Random | None) -> dict[str, Any]:
+def try_face(link: Link, check: face.LiveCheck) -> dict[str, Any]:
     """One try of step 5: its outcome, reason, scores and thresholds; `interrupted` where the connection was lost."""
-    check = face.LiveCheck(loaded, portrait, face.draw(rng))
     teller = _Teller(link, check)
     deadline = time.monotonic() + TRY_SECONDS
     wait = FIRST_FRAME_SECONDS
     try:
-        teller.tell(None)
+        teller.tell()
         while not check.done:
-            left = min(wait, deadline - time.monotonic())
-            _, plain = link.wait_for("frame", seconds=left)
+            kind, plain = link.wait_for("camera", *PICTURES, seconds=min(wait, deadline - time.monotonic()))
+            if kind == "camera":
+                check.camera = _camera(plain)
+                continue
             wait = GAP_SECONDS
-            at, received = int.from_bytes(plain[:8], "big"), time.monotonic() * 1000
-            if link.behind:  # on a busy machine fewer frames are looked at, the newest
-                check.pass_over(at, received)
-            else:
-                teller.tell(check.add_frame(plain[8:], at, received))
+            _see(link, check, teller, kind, plain)
     except TooLate:
         check.give_up()
     except Interrupted:
@@ -164,30 +180,46 @@ def try_face(link: Link, loaded: models.Models, portrait: bytes, rng: Random | N
     }
 
 
+def _see(link: Link, check: face.LiveCheck, teller: _Teller, kind: str, plain: bytes) -> None:
+    """On a busy machine fewer pictures are looked at, the newest."""
+    at, received = int.from_bytes(plain[:8], "big"), time.monotonic() * 1000
+    if kind == "eyes":
+        if not link.waits("eyes"):
+            check.add_eyes(plain[8:], at)
+    elif link.waits("frame"):
+        check.pass_over(at, received)
+    else:
+        teller.hint(check.add_frame(plain[8:], at, received))
+    teller.tell()
+
+
 class _Teller:
     """Tells the phone what to do when it changes, never ahead of time."""
 
     def __init__(self, link: Link, check: face.LiveCheck) -> None:
         self._link, self._check = link, check
         self._action: str | None = None
+        self._colour: str | None = None
         self._hint: str | None = None
 
-    def tell(self, hint: face.Hint | None) -> None:
+    def tell(self) -> None:
+        """The colour of the screen and the action, where they changed."""
         progress = self._check.progress
+        if progress.colour != self._colour:
+            self._colour = progress.colour
+            self._link.send("light", colour=progress.colour or "none")
         action = str(progress.action) if progress.action is not None else "none"
         if action != self._action:
             self._action = action
-            self._link.send(
-                "action", action=action, index=progress.done, of=progress.total, slot_ms=round(progress.remaining_ms)
-            )
+            told = {"action": action, "index": progress.done, "of": progress.total}
+            eyes = {"eyes": list(astuple(progress.eyes))} if progress.eyes is not None else {}
+            self._link.send("action", **told, slot_ms=round(progress.remaining_ms), **eyes)
+
+    def hint(self, hint: face.Hint | None) -> None:
         name = str(hint) if hint is not None else None
         if name != self._hint:
             self._hint = name
             self._link.send("hint", hint=name or "none")
-
-
-def _random(setup: Setup) -> Random | None:
-    return None if setup.challenge_seed is None else Random(setup.challenge_seed)  # noqa: S311 - tests alone; production refuses it
 
 
 def _now() -> datetime:

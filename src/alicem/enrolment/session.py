@@ -29,7 +29,8 @@ MOST_MESSAGES = 6000
 QUEUE_ABSENCE_SECONDS = 30.0
 """Whoever waits and goes away for longer loses the place: a closed page must not keep others waiting."""
 PROOF_SECONDS = 300
-FOR_PROCESS = ("mrz", "chip_found", "chip_answers", "chip_lost", "frame")
+FOR_PROCESS = ("mrz", "chip_found", "chip_answers", "chip_lost", "camera", "frame", "eyes")
+OF_THE_FACE = ("camera", "frame", "eyes")
 FOR_STEPS = ("contact", "consent", "code")
 
 
@@ -217,7 +218,7 @@ class Session:
                 self.task.cancel("cancelled")
         elif kind in FOR_STEPS and self.inbox.qsize() < 8:
             self.inbox.put_nowait(message)
-        elif kind != "frame":  # frames still under way when their step is over are no fault
+        elif kind not in OF_THE_FACE:  # what is still under way when its step is over is no fault
             raise ProtocolError
 
     def _numbered(self, kind: str, members: dict[str, Any]) -> str:

@@ -9,20 +9,30 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from cryptography.hazmat.backends import default_backend
 from PIL import Image
 
 from alicem import face, reasons
-from alicem.face import models
+from alicem.face import camera, models
 from alicem.face.look import Follower
 from alicem.face.thresholds import published
 from emrtd.groups import fields
 from emrtd.pki.curves import curves
 from emrtd.pki.states import states
 
-TABLES: tuple[Callable[[], object], ...] = (reasons.load, curves, fields, states, published, default_backend)
+TABLES: tuple[Callable[[], object], ...] = (
+    reasons.load,
+    curves,
+    fields,
+    states,
+    published,
+    camera.prepare,
+    default_backend,
+)
 MODULES = (
     "_strptime",
     "colorsys",
@@ -40,9 +50,18 @@ MODULES = (
 CODECS = ("ascii", "cp1252", "idna", "latin-1", "punycode", "teletex", "utf-8", "utf-16-be", "utf-16-le", "utf-32-be")
 
 
-def warm() -> models.Models:
-    """The networks, loaded, and all else that a session uses."""
-    loaded = models.load()
+@dataclass(frozen=True)
+class Prepared:
+    """The networks, loaded, and what they are used with."""
+
+    models: models.Models
+    configuration: face.Configuration
+
+
+def warm(networks: Path | None = None) -> Prepared:
+    """All that a session uses. `networks`: the operator's file of face networks. Raises `face.ConfigurationError`, `ModelsMissingError`."""
+    configuration = face.read_configuration(networks) if networks is not None else face.Configuration()
+    loaded = configuration.add_to(models.load())
     loaded.rehearse()
     for table in TABLES:
         table()
@@ -52,9 +71,9 @@ def warm() -> models.Models:
         codecs.lookup(codec)
     Image.init()
     for kind in ("JPEG2000", "JPEG"):
-        face.LiveCheck(loaded, _nobody(kind), face.draw())
+        face.LiveCheck(loaded, _nobody(kind), face.draw(), configuration)
     Follower(loaded).look(_nobody("JPEG"), 0.0)
-    return loaded
+    return Prepared(loaded, configuration)
 
 
 def _nobody(kind: str) -> bytes:

@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 from alicem.enrolment import process
-from alicem.enrolment.warming import warm
-from alicem.face.models import Models
+from alicem.enrolment.warming import Prepared, warm
 
 
 class ManyThreads(Exception):
@@ -23,8 +22,8 @@ class ManyThreads(Exception):
 
 
 def main() -> None:
-    """Serve the control socket on standard input until the server is gone. Argument: the trust folder."""
-    loaded, trust_folder = warm(), Path(sys.argv[1])
+    """Serve the control socket on standard input until the server is gone. Arguments: the trust folder, the file of the operator's face networks."""
+    prepared, trust_folder = warm(*map(Path, sys.argv[2:])), Path(sys.argv[1])
     if (threads := len(list(Path("/proc/self/task").iterdir()))) != 1:
         raise ManyThreads(f"{threads} threads")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
@@ -34,16 +33,16 @@ def main() -> None:
     with socket.socket(fileno=os.dup(0)) as control:
         while links := socket.recv_fds(control, 1, 1)[1]:
             if os.fork() == 0:
-                _be_born(links[0], loaded, trust_folder)
+                _be_born(links[0], prepared, trust_folder)
             os.close(links[0])
 
 
-def _be_born(link: int, loaded: Models, trust_folder: Path) -> None:
+def _be_born(link: int, prepared: Prepared, trust_folder: Path) -> None:
     """In the child: say who it is, serve one session, then end, whatever came of it."""
     try:
         with socket.socket(fileno=os.dup(link)) as said:
             socket.send_fds(said, [os.getpid().to_bytes(4, "big")], [os.pidfd_open(os.getpid())])
-        process.live(link, loaded, trust_folder)
+        process.live(link, prepared, trust_folder)
     except BaseException:  # noqa: BLE001 - nothing may go back into the zygote's loop; the hook tells the fault
         sys.excepthook(*sys.exc_info())
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from alicem.face.camera import SCORE
 from alicem.face.detectors import Detector, read_detector
 from alicem.face.matchers import BUILT_IN, Matcher, read_matcher
 from alicem.face.models import Models, OwnNetwork
@@ -24,6 +25,13 @@ class Configuration:
 
     thresholds: Thresholds = field(default_factory=published)
     detectors: Sequence[Detector] = ()
+    virtual_camera_signs: bool = False
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """What the scores are held against, by their names."""
+        limits = self.thresholds.decision()
+        return {**limits, SCORE: 0.0} if self.virtual_camera_signs else limits
 
     @property
     def networks(self) -> Mapping[str, OwnNetwork]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from alicem.face.camera import SCORE
 from alicem.face.challenge import Action
 
 
@@ -70,6 +71,8 @@ RULES: tuple[Rule, ...] = (
     (lambda f: f.over("leap"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("gap_ms"), Outcome.REFUSE, Reason.ABSENT),
     (lambda f: "screen" in f.scores and f.over("screen"), Outcome.REFUSE, Reason.ATTACK),
+    (lambda f: "reflection" in f.scores and f.under("reflection"), Outcome.REFUSE, Reason.ATTACK),
+    (lambda f: SCORE in f.thresholds and f.over(SCORE), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("one_person"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: "relief" in f.scores and f.under("relief"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: any(f.over(name) for name in f.thresholds if name.startswith("attack_")), Outcome.REFUSE, Reason.ATTACK),

@@ -1,32 +1,36 @@
 """The live check of one person against one portrait: frames in, hints and actions out, a verdict at the end.
 
-A neutral face first, which is the measure of everything after; then each action is told only when its turn has
-come, is looked for until its time is over, and ends the check if it is done out of turn. Everything stays in this
-object, in memory; the process that holds it ends with the step.
+A neutral face first, which is the measure of everything after; then the colours of the screen; then each action is
+told only when its turn has come, is looked for until its time is over, and ends the check if it is done out of turn.
+Everything stays in this object, in memory; the process that holds it ends with the step.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from statistics import fmean
 
 from alicem.face.actions import Baseline, Movement, Watch, baseline, is_neutral, movement
-from alicem.face.attacks import Stream, one_person, relief
-from alicem.face.challenge import Action, Challenge, kind
-from alicem.face.compare import PortraitError, portrait_template, score
+from alicem.face.attacks import relief
+from alicem.face.camera import SCORE, Camera, signs
+from alicem.face.challenge import Action, Challenge, Colour, kind
+from alicem.face.compare import PortraitError, portrait_template
 from alicem.face.configuration import Configuration
 from alicem.face.decide import Findings, Reason, Verdict, decide
-from alicem.face.embed import Template, average, template
+from alicem.face.embed import Template
+from alicem.face.eyes import EyeRegion, opening_of, region
+from alicem.face.gathered import Gathered
 from alicem.face.hints import Hint, about_pose
 from alicem.face.images import UnusableImageError
 from alicem.face.look import Follower, Look
+from alicem.face.measure import worth
 from alicem.face.models import Models
 from alicem.face.pace import Arrival, Pace
-from alicem.face.spectrum import screen
+from alicem.face.reflection import COLOUR_MS
 
 
 class Phase(StrEnum):
     NEUTRAL = "neutral"  # the face at rest is measured
+    COLOURS = "colours"  # the screen changes its colour
     PAUSE = "pause"  # back to rest, until the next action is told
     ACTION = "action"
     DONE = "done"
@@ -39,12 +43,15 @@ class Progress:
     total: int
     action: Action | None  # told now; never an action to come
     remaining_ms: float  # before this phase is over
+    colour: Colour | None = None  # the screen's, now
+    eyes: EyeRegion | None = None  # where the lids are, while they are asked
 
 
 FIRST_FRAMES, FIRST_MS = 8, 700.0  # the neutral face: as many good frames, over as long
 REST_MS = 250.0  # back to neutral for as long before the next action is told
 GONE_MS = 2500.0  # without a face, or with several, once the check has begun
 CROWD_MS = 1000.0
+EYES_AFTER_MS = 400.0  # without a whole picture, nobody knows any more where the eyes are
 SETTLE_MS = 1500.0  # before the person is asked to come back to rest
 
 SPOILED_BY = {
@@ -67,7 +74,7 @@ class LiveCheck:
         self._configuration = configuration or Configuration()
         self._thresholds = self._configuration.thresholds
         self._follower = Follower(models)
-        self._stream = Stream()
+        self._gathered = Gathered(models, self._configuration)
         self._watch = Watch(self._thresholds.limits)
         self._phase = Phase.NEUTRAL
         self._index = 0
@@ -77,14 +84,15 @@ class LiveCheck:
         self._trouble: tuple[Hint, float] | None = None
         self._neutral: list[Look] = []
         self._still: Look | None = None
-        self._screen: list[float] = []
-        self._relief: float | None = None
         self._baseline: Baseline | None = None
+        self._colours = 0  # shown so far
+        self._eyes: EyeRegion | None = None
+        self._last: tuple[Look, Movement] | None = None
+        self._last_eyes = 0.0
+        self._best: Look | None = None  # of this pause
+        self.camera: Camera | None = None  # as the phone described it
         self._rested: float | None = None
-        self._taken = False  # a template of this phase
-        self._at_rest: list[Template] = []
-        self._moments: list[Template] = []  # these and those of the actions, in order
-        self._looks_of: dict[str, list[float]] = {one.score: [] for one in self._configuration.detectors}
+        self._taken = False  # a template of this action
         self._spoiled: Reason | None = None
         self._missed: Action | None = None
         self._misplaced: Action | None = None
@@ -106,10 +114,14 @@ class LiveCheck:
         return self._challenge.actions[self._index] if self._phase is Phase.ACTION else None
 
     @property
+    def current_colour(self) -> Colour | None:
+        return self._challenge.colours[self._colours - 1] if self._phase is Phase.COLOURS else None
+
+    @property
     def progress(self) -> Progress:
         left = max(0.0, self._limit() - self._spent(self._pace.at))
-        total = len(self._challenge.actions)
-        return Progress(self._phase, self._index, total, self.current_action, left)
+        total, eyes = len(self._challenge.actions), self._eyes if self._phase is Phase.ACTION else None
+        return Progress(self._phase, self._index, total, self.current_action, left, self.current_colour, eyes)
 
     def _spent(self, at: float) -> float:
         """Milliseconds of this phase."""
@@ -125,6 +137,22 @@ class LiveCheck:
         elif not self.done and self._spent(self._pace.at) > self._limit():
             self._out_of_time()
         return hint
+
+    def add_eyes(self, jpeg: bytes, at: float) -> None:
+        """The part of a picture that `progress.eyes` names, taken between two pictures: lids are faster than these. Bad ones are left out."""
+        if self.done or self._last is None or self._eyes is None or self.current_action is not Action.BLINK:
+            return
+        look, moved = self._last
+        opening = opening_of(self._models, jpeg, self._eyes, look) if self._eyes_follow(look, at) else None
+        if opening is not None and self._baseline is not None:
+            moved = replace(moved, opening=opening / self._baseline.opening)
+            self._act(look, moved, self._watch.see(at, moved), at)
+
+    def _eyes_follow(self, look: Look, at: float) -> bool:
+        """In order, and not long after the face was last seen."""
+        after = self._last_eyes < at and look.at < at < look.at + EYES_AFTER_MS
+        self._last_eyes = max(self._last_eyes, at)
+        return after
 
     def pass_over(self, at: float, received: float | None = None) -> None:
         """A frame that nobody looks at, because a newer one is here already: a busy machine sees fewer, never late ones."""
@@ -152,11 +180,11 @@ class LiveCheck:
     def verdict(self) -> Verdict:
         finished = self._index == len(self._challenge.actions)
         turned = any(kind(action) == "turn" for action in self._challenge.actions)
-        limits = self._thresholds.decision()
+        limits = self._configuration.limits
         return decide(Findings(self._spoiled, self._missed, self._misplaced, finished, turned, self._scores(), limits))
 
     def _see(self, jpeg: bytes, at: float) -> Hint | None:
-        self._stream.frame(jpeg, at)
+        self._gathered.stream.frame(jpeg, at)
         look = self._follower.look(jpeg, at)
         hint = look if isinstance(look, Hint) else look.hint
         if hint is not None:
@@ -165,17 +193,21 @@ class LiveCheck:
             return self._without_face(look, at)
         self._trouble = None
         if self._baseline is not None:
-            self._stream.face(look.mesh, look.measure.yaw, at)
+            self._gathered.stream.face(look.mesh, look.measure.yaw, at)
         return self._follow(look)
 
     def _follow(self, look: Look) -> Hint | None:
         if self._baseline is None:
             return self._first_look(look)
         moved = movement(look.measure, self._baseline)
+        self._last = (look, moved)
         seen = self._watch.see(look.at, moved)
+        if self._phase is Phase.COLOURS:
+            return self._show_colours(look, seen)
         if self._phase is Phase.PAUSE:
             return self._pause(look, moved, seen)
-        return self._action(look, moved, seen)
+        self._act(look, moved, seen, look.at)
+        return look.hint
 
     def _first_look(self, look: Look) -> Hint | None:
         if (hint := look.hint or about_pose(look.measure)) is not None:
@@ -185,13 +217,32 @@ class LiveCheck:
         self._neutral.append(look)
         if len(self._neutral) >= FIRST_FRAMES and look.at - self._neutral[0].at >= FIRST_MS:
             self._baseline = baseline([one.measure for one in self._neutral])
-            best = sorted(self._neutral, key=lambda one: -one.measure.sharpness)[:2]
-            self._at_rest.extend(self._template(one) for one in best)
-            self._look_for_screen(best)
+            best = sorted(self._neutral, key=lambda one: -worth(one.measure))[:2]
+            for one in best:
+                self._gathered.at_rest(one)
             self._still = best[0]
             self._neutral.clear()
-            self._enter(Phase.PAUSE, look.at)
+            self._enter(Phase.COLOURS if self._challenge.colours else Phase.PAUSE, look.at)
+            if self._phase is Phase.COLOURS:
+                self._next_colour(look.at)
         return None
+
+    def _show_colours(self, look: Look, seen: frozenset[Action]) -> Hint | None:
+        """One colour after the other, before a face at rest."""
+        if seen:
+            self._end(misplaced=next(iter(seen)))
+            return None
+        self._gathered.reflection.look(look)
+        if self._spent(look.at) >= COLOUR_MS * self._colours:
+            if self._colours < len(self._challenge.colours):
+                self._next_colour(look.at)
+            else:
+                self._enter(Phase.PAUSE, look.at)
+        return look.hint or about_pose(look.measure)
+
+    def _next_colour(self, at: float) -> None:
+        self._gathered.reflection.show(self._challenge.colours[self._colours], at)
+        self._colours += 1
 
     def _pause(self, look: Look, moved: Movement, seen: frozenset[Action]) -> Hint | None:
         """At rest again; what was just asked may end, nothing else may begin."""
@@ -207,52 +258,46 @@ class LiveCheck:
             return Hint.BACK_TO_NEUTRAL
         if self._rested is None:
             self._rested = look.at
-        if not self._taken and look.hint is None and self._index:
-            self._at_rest.append(self._template(look))
-            self._look_for_screen([look])
-            self._taken = True
+        if look.hint is None and (self._best is None or worth(look.measure) > worth(self._best.measure)):
+            self._best = look
         pause = max(REST_MS, self._challenge.pauses_ms[self._index])
         if look.at - self._rested >= pause:
+            if self._best is not None:
+                self._gathered.at_rest(self._best)
             self._enter(Phase.ACTION, look.at)
+            self._eyes = region(look) if self.current_action is Action.BLINK else None
         return look.hint
 
-    def _action(self, look: Look, moved: Movement, seen: frozenset[Action]) -> Hint | None:
+    def _act(self, look: Look, moved: Movement, seen: frozenset[Action], at: float) -> None:
         wanted = self._challenge.actions[self._index]
         others = seen - {wanted}
         if others:
             self._end(misplaced=next(iter(others)))
         elif wanted in seen:
             if kind(wanted) == "turn" and self._still is not None:
-                self._relief = relief(self._still, look)
+                self._gathered.relief = relief(self._still, look)
             self._index += 1
-            self._enter(Phase.PAUSE if self._index < len(self._challenge.actions) else Phase.DONE, look.at)
+            self._enter(Phase.PAUSE if self._index < len(self._challenge.actions) else Phase.DONE, at)
         elif not self._taken and self._begun(moved):
-            self._template(look)
+            self._gathered.in_action(look)
             self._taken = True
-        return look.hint
 
     def _begun(self, moved: Movement) -> bool:
         """Half way into any action: the moment to make sure that it is still the same person."""
         return not is_neutral(moved, self._thresholds.limits)
 
-    def _template(self, look: Look) -> Template:
-        """The face of this moment; the operator's detectors look at the same."""
-        for detector in self._configuration.detectors:
-            self._looks_of[detector.score].append(detector.look(self._models, look.picture, look.mesh))
-        self._moments.append(template(self._models, look.picture, look.mesh, self._thresholds.compare.matchers))
-        return self._moments[-1]
-
-    def _look_for_screen(self, looks: list[Look]) -> None:
-        found = (screen(look.picture, look.mesh) for look in looks)
-        self._screen += [value for value in found if value is not None]
-
     def _enter(self, phase: Phase, at: float) -> None:
-        self._phase, self._began, self._rested, self._taken = phase, at, None, False
+        self._phase, self._began, self._rested, self._taken, self._best = phase, at, None, False, None
         self._hints.clear()
 
     def _limit(self) -> float:
         patience = self._thresholds.patience
-        limits = {Phase.NEUTRAL: patience.neutral, Phase.ACTION: patience.action, Phase.PAUSE: patience.pause}
+        limits = {
+            Phase.NEUTRAL: patience.neutral,
+            Phase.COLOURS: patience.pause + COLOUR_MS * len(self._challenge.colours),
+            Phase.ACTION: patience.action,
+            Phase.PAUSE: patience.pause,
+        }
         return limits.get(self._phase, 0.0)
 
     def _without_face(self, hint: Hint, at: float) -> Hint:
@@ -287,23 +332,5 @@ class LiveCheck:
         self._phase = Phase.DONE
 
     def _scores(self) -> dict[str, float]:
-        scores = {
-            "frozen_ms": self._stream.frozen_ms,
-            "repeated": float(self._stream.repeated),
-            "jump": self._stream.jump,
-            "leap": self._stream.leap,
-            "gap_ms": self._stream.gap_ms,
-            "rate": self._pace.rate,
-            "drift_ms": self._pace.drift,
-        }
-        if self._screen:
-            scores["screen"] = max(self._screen)
-        scores |= {name: fmean(found) for name, found in self._looks_of.items() if found}
-        if self._relief is not None:
-            scores["relief"] = self._relief
-        if self._portrait is not None and self._at_rest:
-            point = self._thresholds.compare
-            live = average(self._at_rest, point.matchers)
-            scores["same_person"] = scores["doubtful"] = score(self._portrait, live, point)
-            scores["one_person"] = one_person(self._at_rest, self._moments, point)
-        return scores
+        pace = {"rate": self._pace.rate, "drift_ms": self._pace.drift, SCORE: float(len(signs(self.camera)))}
+        return pace | self._gathered.scores(self._portrait)

@@ -90,3 +90,11 @@ def quality(picture: Picture, square: Square) -> tuple[float, float, float]:
     grey = cv2.cvtColor(crop(picture, square.matrix(SAMPLE), SAMPLE), cv2.COLOR_RGB2GRAY)
     clipped = float(((grey < 16) | (grey > 250)).mean())
     return float(grey.mean()), clipped, float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+def worth(measured: Measure) -> float:
+    """How good a moment is for comparison: large, sharp, straight, well lit; about 1 for a portrait."""
+    turned = (measured.yaw / 20) ** 2 + (measured.pitch / 25) ** 2
+    return float(
+        min(1.0, measured.size / 0.4) * min(1.0, measured.sharpness / 60) * (1 - measured.clipped) / (1 + turned)
+    )

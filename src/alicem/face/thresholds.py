@@ -34,7 +34,19 @@ class Thresholds:
         return {"same_person": self.compare.accept, "doubtful": self.compare.refuse, **self.attacks}
 
 
-ATTACKS = ("one_person", "frozen_ms", "repeated", "jump", "leap", "gap_ms", "rate", "drift_ms", "screen", "relief")
+ATTACKS = (
+    "one_person",
+    "frozen_ms",
+    "repeated",
+    "jump",
+    "leap",
+    "gap_ms",
+    "rate",
+    "drift_ms",
+    "reflection",
+    "screen",
+    "relief",
+)
 
 
 def operating_point(compare: Mapping[str, Any], matchers: tuple[Matcher, ...] = BUILT_IN) -> OperatingPoint:

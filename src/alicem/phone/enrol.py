@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,7 +28,7 @@ from emrtd.errors import TagLost
 from emrtd.exchange import Batch, Command, Transmit, run_batch
 
 SUBPROTOCOL = "alicem.enrolment.v1"
-FRAME_SECONDS = 0.1
+FRAME_SECONDS, EYES_SECONDS = 0.1, 0.04
 _RECONNECTIONS = 5
 _QUEUE = {
     "fr": ("Vous êtes la prochaine personne.", "Vous êtes à la place {} dans la file."),
@@ -37,11 +38,20 @@ Message = dict[str, Any]
 
 
 class Camera(Protocol):
-    """Someone in front of a camera. Times are milliseconds of one steady clock."""
+    """Someone in front of a camera, and the screen before them. Times are milliseconds of one steady clock.
+
+    `about`: what the phone says of the camera (enrolment.md, `camera`).
+    """
+
+    about: Message
 
     def perform(self, action: str | None, at_ms: float) -> None: ...
 
+    def light(self, colour: str | None, at_ms: float) -> None: ...
+
     def frame(self, at_ms: float) -> bytes: ...
+
+    def eyes(self, at_ms: float, x: int, y: int, width: int, height: int) -> bytes: ...
 
 
 @dataclass
@@ -57,6 +67,10 @@ class Holder:
     lay_document: Callable[[], Transmit]
     camera: Camera
     read_letter: Callable[[], Awaitable[str]]
+    without: tuple[str, ...] = ()
+    """Kinds of movements the person cannot do."""
+    colours: bool = True
+    """Whether the screen may change its colour."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,7 @@ class Enrolment:
         self._email_sent = False
         self._transmit: Transmit | None = None
         self._film: asyncio.Task[None] | None = None
+        self._eyes: asyncio.Task[None] | None = None
         self._reply_key = ec.generate_private_key(ec.SECP256R1())
         self._suspension_code = ""
         self._measurements: Message = {}
@@ -142,8 +157,10 @@ class Enrolment:
         elif kind == "chip_batch":
             await self._on_batch(message)
         elif kind == "action":
-            action = message["action"]
-            self._holder.camera.perform(None if action == "none" else action, _now_ms())
+            self._on_action(message)
+        elif kind == "light":
+            colour = message["colour"]
+            self._holder.camera.light(None if colour == "none" else colour, _now_ms())
         elif kind == "refused":
             self._stop_film()
             if message["final"]:
@@ -222,25 +239,44 @@ class Enrolment:
             await self._send_sealed("chip_answers", _answers(answers))
 
     async def _on_face(self, message: Message) -> None:
-        await self._send("consent", biometrics=True, consent_version=message["consent_version"])
+        holder = self._holder
+        said = {"without": list(holder.without), "colours": holder.colours}
+        await self._send("consent", biometrics=True, consent_version=message["consent_version"], **said)
+        await self._send_sealed("camera", json.dumps(holder.camera.about).encode())
         self._stop_film()
-        self._film = asyncio.create_task(self._send_frames())
+        self._film = asyncio.create_task(self._send_pictures("frame", FRAME_SECONDS, holder.camera.frame))
 
-    async def _send_frames(self) -> None:
-        """About ten frames a second, as a camera gives them."""
+    def _on_action(self, message: Message) -> None:
+        """Do it; where it says where the eyes are, these are filmed beside."""
+        camera, action = self._holder.camera, message["action"]
+        camera.perform(None if action == "none" else action, _now_ms())
+        self._stop_eyes()
+        if "eyes" in message:
+            x, y, width, height = message["eyes"]
+            take = partial(camera.eyes, x=x, y=y, width=width, height=height)
+            self._eyes = asyncio.create_task(self._send_pictures("eyes", EYES_SECONDS, take))
+
+    async def _send_pictures(self, kind: str, period: float, take: Callable[[float], bytes]) -> None:
+        """As a camera gives them: at their own pace, never in a rush."""
         following = time.monotonic()
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
                 at = _now_ms()
-                jpeg = await asyncio.to_thread(self._holder.camera.frame, at)
-                await self._send_sealed("frame", int(at).to_bytes(8, "big") + jpeg)
-                following = max(following + FRAME_SECONDS, time.monotonic())
+                jpeg = await asyncio.to_thread(take, at)
+                await self._send_sealed(kind, int(at).to_bytes(8, "big") + jpeg)
+                following = max(following + period, time.monotonic())
                 await asyncio.sleep(following - time.monotonic())
 
     def _stop_film(self) -> None:
+        self._stop_eyes()
         if self._film is not None:
             self._film.cancel()
             self._film = None
+
+    def _stop_eyes(self) -> None:
+        if self._eyes is not None:
+            self._eyes.cancel()
+            self._eyes = None
 
     async def _on_code(self, message: Message) -> None:
         self._stop_film()

@@ -4,6 +4,8 @@
 // Stopping the stream's track stops the drawing.
 
 const FRAMES_A_SECOND = 25;
+const LIGHT_AFTER = 120; // milliseconds: to the face, and back to the camera
+const LIGHT_SHARE = 0.04; // of the light that the screen gives, the room the rest
 const SPANS = [1700, 2300, 1300, 900]; // milliseconds: no two movements of the head keep the same pace
 
 export async function createActor({ spritesUrl, persona = null, fetchJson = null }) {
@@ -15,6 +17,8 @@ export async function createActor({ spritesUrl, persona = null, fetchJson = null
 
   const onAction = (event) => play.tell(event.detail?.action ?? "none", performance.now());
   document.addEventListener("alicem:action", onAction);
+  const onLight = (event) => setTimeout(() => draw.light(event.detail.colour), LIGHT_AFTER);
+  document.addEventListener("alicem:light", onLight);
 
   draw({ name: "neutral", share: 0 }, performance.now());
   const stream = canvas.captureStream(FRAMES_A_SECOND);
@@ -23,6 +27,7 @@ export async function createActor({ spritesUrl, persona = null, fetchJson = null
     if (track.readyState === "ended") {
       clearInterval(timer);
       document.removeEventListener("alicem:action", onAction);
+      document.removeEventListener("alicem:light", onLight);
       return;
     }
     const now = performance.now();
@@ -103,7 +108,8 @@ function painter(canvas, pictures, noise) {
   const context = canvas.getContext("2d", { alpha: false });
   const { width, height } = canvas;
   const phases = SPANS.map(() => Math.random() * 2 * Math.PI);
-  return ({ name, share }, now) => {
+  let light = "#ffffff";
+  const draw = ({ name, share }, now) => {
     const sheet = name === "neutral" ? pictures.neutral : [...pictures.neutral, ...pictures[name]];
     const picture = sheet[Math.round(share * (sheet.length - 1))];
     const [a, b, c, d] = SPANS.map((span, index) => Math.sin(now / span + phases[index]));
@@ -118,8 +124,21 @@ function painter(canvas, pictures, noise) {
     context.restore();
     context.fillStyle = b > 0 ? `rgba(255,255,255,${0.012 * b})` : `rgba(0,0,0,${-0.012 * b})`;
     context.fillRect(0, 0, width, height);
+    context.globalCompositeOperation = "multiply";
+    context.fillStyle = light;
+    context.fillRect(0, 0, width, height);
+    context.globalCompositeOperation = "source-over";
     context.drawImage(noise, -Math.floor(Math.random() * 64), -Math.floor(Math.random() * 64));
   };
+  draw.light = (colour) => (light = ofScreen(colour));
+  return draw;
+}
+
+// What is left of the light of a face when the screen shows a colour.
+function ofScreen(colour) {
+  if (!/^#[0-9a-f]{6}$/.test(colour)) return "#ffffff";
+  const parts = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
+  return `rgb(${parts.map((value) => 255 - LIGHT_SHARE * (255 - value)).join(", ")})`;
 }
 
 // One sheet of grain, drawn at another place for each frame.

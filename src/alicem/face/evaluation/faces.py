@@ -15,7 +15,7 @@ from alicem.face.detect import boxes, precise_mesh
 from alicem.face.embed import Template, average, template
 from alicem.face.images import Bounds, Picture, UnusableImageError, decode
 from alicem.face.matchers import BUILT_IN, Matcher
-from alicem.face.measure import Measure, measure
+from alicem.face.measure import Measure, measure, worth
 from alicem.face.models import Models
 
 PICTURE = Bounds(("JPEG", "JPEG2000", "PNG", "PPM", "BMP", "WEBP"), 20_000_000, 25_000_000, 20)
@@ -59,14 +59,6 @@ def look(models: Models, picture: Picture, matchers: Sequence[Matcher] = BUILT_I
         for box in boxes(models, picture)[:1]
         for face in [precise_mesh(models, picture, box)]
     ]
-
-
-def worth(measured: Measure) -> float:
-    """How good a moment is for comparison: large, sharp, straight, well lit; about 1 for a portrait."""
-    turned = (measured.yaw / 20) ** 2 + (measured.pitch / 25) ** 2
-    return float(
-        min(1.0, measured.size / 0.4) * min(1.0, measured.sharpness / 60) * (1 - measured.clipped) / (1 + turned)
-    )
 
 
 def open_picture(path: Path) -> Picture:

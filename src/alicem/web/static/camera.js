@@ -7,6 +7,7 @@ import { utf8 } from "./encoding.js";
 const WIDTH = 640;
 const HEIGHT = 480;
 const PERIOD_MS = 110; // about nine frames a second; the server takes fifteen
+const EYES_PERIOD_MS = 40; // lids are faster than frames
 const MOST_BYTES = 96_000;
 const QUALITIES = [0.85, 0.7, 0.5, 0.3];
 
@@ -49,8 +50,17 @@ export async function openActor({ origin, persona, wrong }) {
 
 const closable = (stream) => ({ stream, stop: () => stream.getTracks().forEach((track) => track.stop()) });
 
-/** Tell whoever watches (the actor) what the screen asks. @param {{action: string, index: number, of: number, slot_ms: number}} action */
-export const announce = (action) => document.dispatchEvent(new CustomEvent("alicem:action", { detail: action }));
+/** What the browser says of the camera (enrolment.md, `camera`). @param {MediaStream} stream */
+export async function describe(stream) {
+  const [track] = stream.getVideoTracks();
+  const { deviceId, width = 0, height = 0, frameRate = 0 } = track.getSettings();
+  const devices = await navigator.mediaDevices?.enumerateDevices?.().catch(() => []);
+  const device = (devices ?? []).some((one) => one.kind === "videoinput" && one.deviceId === deviceId && deviceId !== "");
+  return { label: track.label.slice(0, 200), device, width, height, frame_rate: Math.min(1000, frameRate) };
+}
+
+/** Tell whoever watches (the actor) what the screen asks, or which colour it has. @param {"action" | "light"} kind */
+export const announce = (kind, detail) => document.dispatchEvent(new CustomEvent(`alicem:${kind}`, { detail }));
 
 /**
  * Take pictures of a playing video, about ten a second, one at a time.
@@ -58,9 +68,15 @@ export const announce = (action) => document.dispatchEvent(new CustomEvent("alic
  * @param {(capturedAtMs: number, jpeg: Uint8Array) => Promise<void>} use A picture that is still being used delays the next.
  * @returns {() => void} Stops.
  */
-export function takePictures(video, use) {
-  const canvas = Object.assign(document.createElement("canvas"), { width: WIDTH, height: HEIGHT });
+export const takePictures = (video, use) => takeParts(video, [0, 0, WIDTH, HEIGHT], PERIOD_MS, use);
+
+/** As `takePictures`, of the eyes alone and faster. @param {[number, number, number, number]} part Left, top, width, height within the picture. */
+export const takeEyes = (video, part, use) => takeParts(video, part, EYES_PERIOD_MS, use);
+
+function takeParts(video, [x, y, width, height], period, use) {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const pen = canvas.getContext("2d", { alpha: false });
+  pen.translate(-x, -y);
   let busy = false;
   const timer = setInterval(async () => {
     if (busy || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
@@ -72,7 +88,7 @@ export function takePictures(video, use) {
     } finally {
       busy = false;
     }
-  }, PERIOD_MS);
+  }, period);
   return () => clearInterval(timer);
 }
 

@@ -2,20 +2,23 @@
  * Step 5: consent, then the camera and the movements asked one at a time.
  */
 
-import { NoCamera, announce, openActor, openCamera, takePictures } from "./camera.js";
+import { NoCamera, announce, describe, openActor, openCamera, takeEyes, takePictures } from "./camera.js";
 import { bigEndian, concat } from "./encoding.js";
 import { byId, problem, say, show, t } from "./ui.js";
 
 const PICTURES = ["none", "smile", "turn_left", "turn_right", "blink"];
 let camera = null;
 let stopPictures = () => {};
+let stopEyes = () => {};
+let sendPicture = async () => {};
 
 /** Step 5 begins: nothing happens before the person agrees. */
-export function consentStep(enrolment, { consent_version: version, tries_left: tries }) {
+export function consentStep(enrolment, { consent_version: version, tries_left: tries, colours = false }) {
   faceStopped();
   problem("consent-problem", "");
   byId("hint").textContent = "";
   byId("face-tries").textContent = tries === undefined ? "" : t("enrolment.js.tries", { count: tries });
+  byId("colours-choice").hidden = !colours;
   byId("agree").onclick = () => void agree(enrolment, version);
   byId("disagree").onclick = () => enrolment.line.send("consent", { biometrics: false, consent_version: version });
   show("consent");
@@ -36,27 +39,49 @@ async function agree(enrolment, version) {
   show("face");
   await byId("video").play();
   // The clock of a try starts with the consent: it is sent once there is something to see.
-  enrolment.line.send("consent", { biometrics: true, consent_version: version });
-  stopPictures = takePictures(byId("video"), async (at, jpeg) => {
-    if (enrolment.line.ready()) await enrolment.line.sendSealed("frame", concat(bigEndian(Math.round(at), 8), jpeg));
-  });
+  enrolment.line.send("consent", { biometrics: true, consent_version: version, ...chosen() });
+  enrolment.line.sendSealed("camera", await describe(camera.stream));
+  sendPicture = async (kind, at, jpeg) => {
+    if (enrolment.line.ready()) await enrolment.line.sendSealed(kind, concat(bigEndian(Math.round(at), 8), jpeg));
+  };
+  stopPictures = takePictures(byId("video"), (at, jpeg) => sendPicture("frame", at, jpeg));
 }
+
+/** What the person said beforehand: movements to leave out, whether the screen may change its colour. */
+const chosen = () => ({
+  without: [...document.querySelectorAll("[name=without]:checked")].map((box) => box.value),
+  colours: byId("colours").checked,
+});
 
 /** Do this now. */
 export function onAction(message) {
-  const { action, index, of } = message;
-  announce(message);
+  const { action, index, of, eyes } = message;
+  announce("action", message);
+  stopEyes();
+  stopEyes = eyes ? takeEyes(byId("video"), eyes, (at, jpeg) => sendPicture("eyes", at, jpeg)) : () => {};
   byId("action-picture").src = `/static/pictures/${PICTURES.includes(action) ? action : "none"}.svg`;
   byId("action").textContent = t(`enrolment.js.action.${action}`);
   say(byId("action").textContent);
   byId("action-count").textContent = action === "none" ? "" : t("enrolment.js.count", { index: index + 1, of });
 }
 
+/** The screen takes a colour, or its own again. */
+export function onLight({ colour }) {
+  announce("light", { colour });
+  const lit = /^#[0-9a-f]{6}$/.test(colour);
+  document.body.classList.toggle("lit", lit);
+  document.body.style.setProperty("--lamp", lit ? colour : "");
+  byId("action").textContent = t(lit ? "enrolment.js.colours" : "enrolment.js.action.none");
+  say(byId("action").textContent);
+}
+
 /** The step is over, one way or the other: the camera goes off. */
 export function faceStopped() {
   stopPictures();
+  stopEyes();
+  onLight({ colour: "none" });
   camera?.stop();
   byId("video").srcObject = null;
-  stopPictures = () => {};
+  stopPictures = stopEyes = () => {};
   camera = null;
 }

@@ -4,7 +4,7 @@
 
 import { checkDevice, fillCast } from "./enrol-start.js";
 import { chipSays, chipStep, closeChip, onBatch } from "./enrol-chip.js";
-import { consentStep, faceStopped, onAction } from "./enrol-face.js";
+import { consentStep, faceStopped, onAction, onLight } from "./enrol-face.js";
 import { codeStep, confirmationStep, finish } from "./enrol-code.js";
 import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
 import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
@@ -22,6 +22,7 @@ function onMessage(message) {
   if (message.type === "step") return onStep(message);
   if (message.type === "chip_batch") return onBatch(enrolment, message);
   if (message.type === "action") return onAction(message);
+  if (message.type === "light") return onLight(message);
   if (message.type === "hint") return onHint(message);
   if (message.type === "queue") return onQueue(message);
   if (message.type === "receipt") return finish(enrolment, message);
@@ -143,6 +144,7 @@ async function main() {
   await ready();
   window.addEventListener("unhandledrejection", onFault);
   listen();
+  byId("colours").checked = !matchMedia("(prefers-reduced-motion: reduce)").matches;
   enrolment.demo = await fillCast();
   const found = await loadEnrolment().catch(() => null);
   byId("already").hidden = !(await hasIdentity(found));
