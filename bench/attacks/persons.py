@@ -56,9 +56,8 @@ def play(check: LiveCheck, before: Sees) -> list[bytes]:
         if check.current_action != told:
             told = check.current_action
             before.perform(told, at)
-        colour = getattr(check, "current_colour", None)  # a check without colours has none
-        if colour != shown:
-            shown = colour
+        if check.current_colour != shown:
+            shown = check.current_colour
             before.light(shown, at)
         at += STEP
     check.give_up()
