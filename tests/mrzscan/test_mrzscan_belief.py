@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alicem.mrzscan.belief import Belief, believe
+from alicem.mrzscan.belief import Belief, believe, fit
 from alicem.mrzscan.characters import ALPHABET, Shares
 from alicem.mrzscan.layouts import MAY, layouts
 from alicem.mrzscan.specimen.holders import KINDS, zone
@@ -87,6 +87,13 @@ def test_names_in_doubt_are_told_apart_from_what_is_checked() -> None:
     shares[0, 7, [ALPHABET.index("O"), ALPHABET.index("Q")]] = np.log([0.6, 0.4])
     found = believe("TD2", shares)
     assert found.checked > 0.99 and 0.5 < found.unchecked < 0.61
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_zone_upside_down_does_not_fit(kind: Kind) -> None:
+    for seed in range(10):
+        shares = sure(printed(seed, kind))
+        assert fit(kind, shares) > -10 > fit(kind, shares[::-1, ::-1])
 
 
 def counted(kind: Kind, shares: Shares, open_places: list[tuple[int, int]]) -> dict[tuple[str, ...], float]:

@@ -55,7 +55,7 @@ def test_a_scan_is_read_to_the_letter(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_photographs_are_read_within_three_frames(kind: Kind) -> None:
     """Eight documents of each grade: nearly all, and none wrongly. The rates are measured by bench/mrz.py."""
-    for grade, least in ((MILD, 7), (STRONG, 4)):
+    for grade, least in ((MILD, 8), (STRONG, 6)):
         papers = [document(SEED + place, kind) for place in range(8)]
         found = [read(photograph(paper, grade, SEED + 8 * place + frame) for frame in range(3))
                  for place, paper in enumerate(papers)]  # fmt: skip
@@ -120,7 +120,6 @@ def hidden(paper: Document, share: tuple[float, float]) -> bytes:
     return encoded(Image.fromarray(picture))
 
 
-@pytest.mark.xfail(strict=False)
 def test_what_one_frame_hides_another_shows() -> None:
     paper = document(SEED + 26, "TD3")
     parts = [hidden(paper, share) for share in ((0.02, 0.14), (0.38, 0.5), (0.8, 0.92))]

@@ -25,7 +25,8 @@ from emrtd.mrz import Kind, Mrz, parse
 
 FRAMES_MAX = 12
 SIDES = (800, 1600)  # pixels of the longer side in which lines are sought; the second where the first shows none
-SCORE = 2.5  # of a zone, from 8: below, it is not one
+SCORE = 2.5  # of a zone: below, it is not one
+SCORE_MOST = 8.0
 SURE = 0.99  # of what check digits cover
 STRAIN = 4.0  # more would be to mend what was printed wrong
 NAMES = 0.9  # of what they do not cover
@@ -96,12 +97,13 @@ class Vote:
         best = next((place for place, one in enumerate(alone) if one.mrz), 0)
         if alone[best].mrz is None and found.zones[best].cut_off:
             return self._still(Flaw.CUT_OFF)
-        together = self._together(found.zones[best])
-        return self._agreed(together if together.mrz else alone[best])
+        either = (self._together(found.zones[best]), alone[best])
+        return self._agreed(max(either, key=lambda one: (one.mrz is not None, one.names_sure)))
 
     def _together(self, zone: Zone) -> Reading:
+        """A zone speaks the more quietly the less its letters look like letters: it may be misplaced."""
         before = self._sums.get(zone.kind)
-        shares = np.maximum(zone.shares, LEAST)
+        shares = np.maximum(zone.shares, LEAST) * (zone.score / SCORE_MOST) ** 2
         self._sums[zone.kind] = shares if before is None else before + shares
         return _reading(zone.kind, believe(zone.kind, self._sums[zone.kind]))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from alicem.mrzscan import lines
 from alicem.mrzscan.belief import fit
-from alicem.mrzscan.characters import PITCH, ROWS, Letters, Shares, columns, letters
+from alicem.mrzscan.characters import BLANK, COLUMN, PITCH, ROWS, Letters, Shares, columns, letters
 from alicem.mrzscan.light import Grey
 from alicem.mrzscan.lines import CELL, Line, Points
 from emrtd.mrz import WIDTH, Kind
@@ -20,8 +20,8 @@ PARALLEL = 0.97  # cosine
 COUNTS = tuple(sorted(set(WIDTH.values())))
 MARGIN = 4  # letters seen beyond both ends of a line
 SHARPEST = 22.0  # pixels from letter to letter that a strip can use; more are averaged
-BEYOND = 6.0  # what a letter beyond the ends of its line takes from the sureness
-STIFF = 3.0  # what letters unevenly set take from it in a line that is straight
+BEYOND = 6.0  # what a letter beyond the ends of its line takes from the sureness, or room for one within them
+LOOSE, STIFF = 1.0, 3.0  # what letters unevenly set take from it, in a line as it is found and in one made straight
 LEAST = -8.0  # a letter never speaks more strongly than this against a kind of zone
 LONGEST = 60  # letters that a strip has room for, one of 44 being seen up to a quarter too small
 
@@ -85,15 +85,23 @@ def _read(picture: Grey, found: list[Line]) -> list[_Read]:
         return []
     best: dict[int, _Read] = {}
     shares = columns([_strip(picture, line, pitch) for line, pitch in tries])
-    for (line, pitch), letters_of in zip(tries, letters(shares, COUNTS), strict=True):
+    for one, (line, pitch) in zip(shares, tries, strict=True):
+        one[_beyond(line, pitch), BLANK] += BEYOND
+    for (line, pitch), letters_of in zip(tries, letters(shares, COUNTS, LOOSE), strict=True):
         read = best.setdefault(id(line), _Read(line, {}, {}, {}))
         for count, one in letters_of.items():
             x = line.start + (one.places / PITCH - MARGIN) * pitch
-            beyond = (x < line.start - pitch) | (x > line.end + pitch)
-            sureness = float((one.odds + one.shares.max(1) - BEYOND * beyond).sum())
+            bare = max(0.0, (float(x[0]) - line.start + line.end - float(x[-1])) / pitch - 1)
+            sureness = float((one.odds + one.shares.max(1)).sum() - BEYOND * bare)
             if sureness > read.sureness.get(count, -np.inf):
                 read.letters[count], read.points[count], read.sureness[count] = one, line.at(x), sureness
     return list(best.values())
+
+
+def _beyond(line: Line, pitch: float) -> NDArray[np.bool_]:
+    """Which columns of its strip lie beyond the ends of a line, where no letter begins or ends."""
+    places = (np.arange(LONGEST * PITCH // COLUMN) + 0.5) * COLUMN / PITCH - MARGIN
+    return np.asarray((places < 0) | (places > (line.end - line.start) / pitch))
 
 
 def _pitches(line: Line) -> list[float]:

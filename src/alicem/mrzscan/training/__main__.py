@@ -26,9 +26,9 @@ RATE = 2e-3
 Draw = Callable[[np.random.Generator, int], tuple[Floats, Any]]
 Loss = Callable[[Floats, Any], tuple[float, Floats]]
 
-NETWORKS: dict[str, tuple[tuple[Conv, ...], Draw, Loss, int]] = {
-    "lines": (LINES, scenes.batch, losses.lines, 16),
-    "characters": (CHARACTERS, writing.batch, losses.characters, 32),
+NETWORKS: dict[str, tuple[tuple[Conv, ...], Draw, Loss, int, int]] = {  # the last two: samples of a batch, batches
+    "lines": (LINES, scenes.batch, losses.lines, 16, 2500),
+    "characters": (CHARACTERS, writing.batch, losses.characters, 32, 4500),
 }
 
 
@@ -49,11 +49,10 @@ def train(layers: Chain, draw: Draw, loss: Loss, size: int, count: int) -> Chain
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m alicem.mrzscan.training")
     parser.add_argument("network", choices=tuple(NETWORKS))
-    parser.add_argument("--batches", type=int, default=5000)
     asked = parser.parse_args()
-    shapes, draw, loss, size = NETWORKS[asked.network]
-    layers = train(chain(shapes, np.random.default_rng(SEED)), draw, loss, size, asked.batches)
-    (folder() / f"{asked.network}.onnx").write_bytes(onnx_file(layers, asked.network, SEED, asked.batches))
+    shapes, draw, loss, size, count = NETWORKS[asked.network]
+    layers = train(chain(shapes, np.random.default_rng(SEED)), draw, loss, size, count)
+    (folder() / f"{asked.network}.onnx").write_bytes(onnx_file(layers, asked.network, SEED, count))
 
 
 if __name__ == "__main__":
