@@ -25,7 +25,7 @@ from alicem.demo import personas
 from alicem.demo.person import Person
 from alicem.demo.town import Town, found
 from alicem.enrolment import sandbox
-from alicem.phone.enrol import Enrolled, Enrolment, Holder, RefusedAt
+from alicem.phone.enrol import Enrolled, Enrolment, RefusedAt
 from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone
 from emrtd.softchip.personalise import zone_date
@@ -188,12 +188,7 @@ async def enrol(
         kept = new_phone(town.alicem, "en", secrets.token_bytes)
         device = Device(Storage(folder), http, lambda: datetime.now(UTC), secrets.token_bytes, kept)
         person = Person(CAMILLE, device, town.stage, "")
-        document = CAMILLE.document
-        holder = Holder(
-            CAMILLE.email, CAMILLE.code, document.kind, document.number, zone_date(document.born),
-            f"{document.expiry_date:%y%m%d}", person._lay_document, person.camera, person._read_letter,
-        )  # fmt: skip
-        return await phone(device, holder, observe).run()
+        return await phone(device, person.holder(), observe).run()
 
 
 class Watching:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,9 @@ from alicem.face.compare import portrait_template
 from alicem.face.embed import template
 from alicem.face.images import FRAME, PORTRAIT, decode
 from alicem.face.look import Follower, Look
-from alicem.phone.enrol import Enrolment, Holder
+from alicem.phone.enrol import Enrolment
 from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone
-from emrtd.softchip.personalise import zone_date
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the memory of processes is read in /proc"),
@@ -100,12 +99,7 @@ async def enrol(town: Town, folder: Path) -> Enrolled:
         device = Device(Storage(folder), http, lambda: datetime.now(UTC), secrets.token_bytes, kept)
         person = Person(FARID, device, town.stage, "")
         filmed = Filmed(person)
-        document = FARID.document
-        holder = Holder(
-            FARID.email, FARID.code, document.kind, document.number, zone_date(document.born),
-            f"{document.expiry_date:%y%m%d}", person._lay_document, filmed, person._read_letter,
-        )  # fmt: skip
-        await Enrolment(device, holder, observe).run()
+        await Enrolment(device, replace(person.holder(), camera=filmed), observe).run()
     copying[0].join()
     told.frames = filmed.frames
     return told

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,12 @@ from alicem.demo import personas
 from alicem.demo.person import Person
 from alicem.demo.personas import Persona
 from alicem.demo.town import Town
-from alicem.phone.enrol import Enrolled, Enrolment, Holder, RefusedAt
+from alicem.phone.enrol import Enrolled, Enrolment, RefusedAt
 from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone
 from alicem.settings import Database
 from emrtd.errors import TagLost
 from emrtd.exchange import Transmit
-from emrtd.softchip.personalise import zone_date
 
 MAEL = personas.load()["mael"]
 
@@ -64,11 +64,7 @@ async def enrol(town: Town, folder: Path, persona: Persona, lay: Any = None) -> 
             new_phone(town.alicem, "en", secrets.token_bytes),
         )
         person = Person(persona, device, town.stage, "")
-        document = persona.document
-        holder = Holder(
-            persona.email, persona.code, document.kind, document.number, zone_date(document.born),
-            f"{document.expiry_date:%y%m%d}", lay(person) if lay else person._lay_document, person.camera, person._read_letter,
-        )  # fmt: skip
+        holder = person.holder() if lay is None else replace(person.holder(), lay_document=lay(person))
         enrolled = await Enrolment(device, holder, lambda _who, message: messages.append(message)).run()
     return enrolled, messages
 

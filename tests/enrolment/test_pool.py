@@ -24,6 +24,7 @@ from alicem.demo.memory import descendants
 from alicem.enrolment import children, sandbox
 from alicem.enrolment.children import ProcessDied, SessionProcess, nursery
 from alicem.enrolment.pool import Pool, PoolFull, places
+from alicem.enrolment.warming import warm
 from alicem.face import models
 from alicem.settings import Limits
 
@@ -459,3 +460,36 @@ def test_where_forking_is_not_sound_each_starts_afresh(trust: Path, monkeypatch:
     assert isinstance(nursery(trust, shared=False), children.Afresh)
     monkeypatch.delattr(os, "pidfd_open")
     assert isinstance(nursery(trust, shared=True), children.Afresh)
+
+
+STRICT = """
+[compare]
+accept = 99.0
+refuse = 98.0
+provenance = "a test"
+[compare.dlib]
+mean = 0.8
+deviation = 0.1
+[compare.faceres]
+mean = 0.5
+deviation = 0.1
+"""
+
+
+@BOTH
+def test_an_operators_networks_are_those_of_its_session_processes(trust: Path, tmp_path: Path, shared: bool) -> None:
+    file = tmp_path / "networks.toml"
+    file.write_text(STRICT)
+    assert warm(file).configuration.thresholds.compare.accept == 99.0
+
+    async def main(networks: Path) -> bool:
+        pool = Pool(nursery(trust, shared=shared, networks=networks), trust, LIMITS)
+        try:
+            return (await pool.take(unheard)).lives
+        finally:
+            await pool.close()
+
+    assert asyncio.run(main(file))
+    file.write_text(STRICT.replace("accept", "accepted"))
+    with pytest.raises(ProcessDied):
+        asyncio.run(main(file))

@@ -51,18 +51,16 @@ def test_without_colours_there_is_one_action_more() -> None:
     assert all(kind(a) != kind(b) for challenge in drawn for a, b in pairwise(challenge.actions))
 
 
-@pytest.mark.parametrize("without", [("turn",), ("smile",), ("blink",), ("smile", "turn"), ("blink", "turn")])
-def test_what_one_cannot_do_is_never_asked(without: tuple[str, ...]) -> None:
-    drawn = {draw(without=without).actions for _ in range(200)}
-    left = {"smile", "turn", "blink"} - {*without}
+@pytest.mark.parametrize("without", ["smile", "blink"])
+def test_what_one_cannot_do_is_never_asked(without: str) -> None:
+    drawn = Counter(draw(without=without).actions for _ in range(400))
+    left = {"smile", "turn", "blink"} - {without}
     assert all(len(actions) == 3 and {kind(a) for a in actions} == left for actions in drawn)
-    assert len(drawn) > 1 or len(left) == 1
+    assert len(drawn) == 2 + 4  # one turn between two others, or another between two turns
 
 
-@pytest.mark.parametrize("without", [("smile", "blink"), ("smile", "turn", "blink")])
-def test_neither_smile_nor_closed_eyes_is_for_the_office(without: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="challenge"):
-        draw(without=without)
+def test_the_turn_is_always_asked() -> None:
+    assert all("turn" in {kind(a) for a in draw(without="turn").actions} for _ in range(50))
 
 
 def test_a_challenge_can_be_drawn_again_from_its_seed() -> None:

@@ -81,9 +81,10 @@ class Person:
         shown = impostor_of(persona) if wrong == "face" else persona
         self.camera = ActorCamera(shown)
 
-    async def enrol(self) -> dict[str, Any]:
+    def holder(self) -> Holder:
+        """The persona with document, camera and letter box."""
         document = self.persona.document
-        holder = Holder(
+        return Holder(
             email=self.persona.email,
             code=self.persona.code,
             kind=document.kind,
@@ -94,7 +95,9 @@ class Person:
             camera=self.camera,
             read_letter=self._read_letter,
         )
-        enrolled = await Enrolment(self.device, holder, self._observe).run()
+
+    async def enrol(self) -> dict[str, Any]:
+        enrolled = await Enrolment(self.device, self.holder(), self._observe).run()
         return {"tell": "enrolled", "receipt": enrolled.receipt, "measurements": enrolled.measurements}
 
     async def approve(self, link: str, number: str) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from alicem.enrolment.identity import fingerprints
 from alicem.enrolment.journey import Journey
 from alicem.enrolment.link import TRY_SECONDS
 from alicem.enrolment.session import ProtocolError
-from alicem.face.challenge import KINDS, NEVER_BOTH
+from alicem.face.challenge import MAY_BE_LEFT_OUT
 from alicem.reasons import Reason, Refused, load
 
 ERASED = ("document_lines", "chip_answers", "portrait", "frames", "embeddings")
 """What is gone with the session process."""
+
+LEFT_OUT = {"may_be_left_out": list(MAY_BE_LEFT_OUT)}
 
 
 async def face(journey: Journey) -> None:
@@ -32,7 +34,7 @@ async def face(journey: Journey) -> None:
         if told["outcome"] != "interrupted":  # a connection that came back was told the step already
             version = journey.room.settings.service.terms_version
             colours = journey.room.settings.face.colours
-            journey.session.step(5, "face", consent_version=version, kinds=KINDS, colours=colours, tries_left=left)
+            journey.session.step(5, "face", consent_version=version, colours=colours, tries_left=left, **LEFT_OUT)
         order = await _consent(journey)
         told = await _try(journey, order)
         if told["outcome"] in ("refuse", "doubtful"):
@@ -50,14 +52,12 @@ async def _consent(journey: Journey) -> dict[str, Any]:
     said = await journey.session.receive("consent")
     if said.get("biometrics") is not True:
         raise Refused("consent_refused")
-    without, settings = said.get("without", []), journey.room.settings.face
-    if not isinstance(without, list) or any(kind not in KINDS for kind in without):
+    without, settings = said.get("without"), journey.room.settings.face
+    if without is not None and without not in MAY_BE_LEFT_OUT:
         raise ProtocolError
-    if {*without} >= NEVER_BOTH:
-        raise Refused("face_actions_impossible")
     journey.consent_at = journey.room.clock()
     colours = settings.colours and said.get("colours") is not False
-    order = {"without": sorted({*without}), "colours": colours, "virtual_camera_signs": settings.virtual_camera_signs}
+    order = {"without": without, "colours": colours, "virtual_camera_signs": settings.virtual_camera_signs}
     return {"do": "face", **order}
 
 

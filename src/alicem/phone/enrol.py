@@ -67,8 +67,8 @@ class Holder:
     lay_document: Callable[[], Transmit]
     camera: Camera
     read_letter: Callable[[], Awaitable[str]]
-    without: tuple[str, ...] = ()
-    """Kinds of movements the person cannot do."""
+    without: str | None = None
+    """The movement that the person cannot do: `smile` or `blink`."""
     colours: bool = True
     """Whether the screen may change its colour."""
 
@@ -240,7 +240,7 @@ class Enrolment:
 
     async def _on_face(self, message: Message) -> None:
         holder = self._holder
-        said = {"without": list(holder.without), "colours": holder.colours}
+        said = {"without": holder.without, "colours": holder.colours}
         await self._send("consent", biometrics=True, consent_version=message["consent_version"], **said)
         await self._send_sealed("camera", json.dumps(holder.camera.about).encode())
         self._stop_film()

@@ -47,9 +47,9 @@ async function agree(enrolment, version) {
   stopPictures = takePictures(byId("video"), (at, jpeg) => sendPicture("frame", at, jpeg));
 }
 
-/** What the person said beforehand: movements to leave out, whether the screen may change its colour. */
+/** What the person said beforehand: a movement to leave out, whether the screen may change its colour. */
 const chosen = () => ({
-  without: [...document.querySelectorAll("[name=without]:checked")].map((box) => box.value),
+  without: document.querySelector("[name=without]:checked").value || null,
   colours: byId("colours").checked,
 });
 
