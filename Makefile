@@ -1,10 +1,11 @@
 # Everything a newcomer types. Each target installs what it needs; the second time is quick.
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo demo-headless test lint format bench fuzz clean
+.PHONY: help setup models demo demo-headless test lint format bench bench-face fuzz clean
 
 # What waits for cameras and browsers in real time runs apart, a demonstration on each core.
 LIVE := tests/enrolment tests/journeys tests/browser
 SECONDS ?= 60
+TIMES ?= 4
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
@@ -38,6 +39,11 @@ bench: ## speed, each figure beside a peer where there is one
 	@tools/setup test
 	@.venv/bin/alicem face models build
 	@.venv/bin/python -m bench
+
+bench-face: ## rates of the face check: comparison, attacks by species; curves in build/bench-face (a quarter of an hour; TIMES=4)
+	@tools/setup test
+	@.venv/bin/alicem face models build
+	@.venv/bin/python -m bench.face_report --times $(TIMES)
 
 fuzz: ## feed the chip library nonsense, SECONDS=60 for each target
 	@tools/setup test

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from alicem.demo import portraits
-from alicem.face import LiveCheck, Outcome, Reason, Verdict, draw, models
+from alicem.face import Configuration, LiveCheck, Outcome, Reason, Verdict, draw, models
 from alicem.face.evaluation.rates import Rate, interval
 from bench.attacks.persons import Conditions, Person, play
 from bench.attacks.species import Make
@@ -25,6 +25,10 @@ LEAST = (
     "reflection",
     "rate",
 )  # they speak when they are under their threshold
+
+
+AS_SERVED = Configuration(colours_required=True)
+"""As the service's settings have it, but for the signs of virtual cameras, which nobody describes here."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def presented(networks: models.Models, name: str, make: Make, number: int) -> Tr
     victim = names[number % len(names)]
     rng = Random(f"{name} {number}")  # noqa: S311 - to be played again
     attack = make(victim, rng, networks)
-    check = LiveCheck(networks, portraits.portrait(portraits.faces()[victim]), draw(rng))
+    check = LiveCheck(networks, portraits.portrait(portraits.faces()[victim]), draw(rng), AS_SERVED)
     play(check, attack)
     return Trial(check.verdict(), getattr(attack, "note", ""))
 

@@ -85,8 +85,9 @@ class Face:
     """Where the networks are; by default the cache `alicem face models build` fills."""
     networks: Path | None = None
     """The operator's own face networks and their thresholds (docs/face-networks.md)."""
-    colours: bool = True
-    """Whether the screen's colours are sought in the face's reflection, where the person does not refuse them."""
+    colours: str = "required"
+    """Whether the screen's colours are sought in the face's reflection. `required`: where they are not seen the person is told how to make them seen,
+    and whoever wants none goes to an office. `offered`: they may be refused, and then recordings on a display may pass. `off`."""
     virtual_camera_signs: bool = True
     """Whether a camera that looks like a program is refused."""
     shared: bool = True
@@ -155,6 +156,8 @@ def load(path: Path) -> Settings:
     settings = read(Settings, path)
     if settings.service.profile not in ("production", "development", "demo"):
         raise SettingsError("service.profile: production, development or demo")
+    if settings.face.colours not in ("required", "offered", "off"):
+        raise SettingsError("face.colours: required, offered or off")
     refused = production_refusals(settings) if settings.service.profile == "production" else ()
     if refused:
         raise SettingsError("a production profile refuses: " + "; ".join(refused))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,13 +50,29 @@ async def enrol(town: Town, folder: Path, heard: Heard, until: str = "", **chose
         return await Enrolment(device, replace(person.holder(), **chosen), observe).run()
 
 
+@contextmanager
+def town_where(folders: pytest.TempPathFactory, before: str, after: str) -> Iterator[Town]:
+    """A town whose provider has another setting."""
+    town = Town(folders.mktemp("other"), free_ports())
+    found(town, (CAMILLE,))
+    settings = town.provider_folder / "alicem.toml"
+    text = settings.read_text("utf-8")
+    assert before in text
+    settings.write_text(text.replace(before, after), "utf-8")
+    with in_background(town):
+        yield town
+
+
 def told(heard: Heard, kind_: str, member: str) -> list[str]:
     return [message[member] for message in heard if message["type"] == kind_ and message[member] != "none"]
 
 
-def test_who_cannot_smile_and_wants_no_colours_is_asked_the_rest_and_one_more(town: Town, tmp_path: Path) -> None:
+def test_who_cannot_smile_and_wants_no_colours_is_asked_the_rest_and_one_more(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     heard: Heard = []
-    enrolled = asyncio.run(enrol(town, tmp_path, heard, without="smile", colours=False))
+    with town_where(tmp_path_factory, "actor = true", 'actor = true\ncolours = "offered"') as town:
+        enrolled = asyncio.run(enrol(town, tmp_path, heard, without="smile", colours=False))
     actions = told(heard, "action", "action")
     assert {kind(action) for action in actions} == {"turn", "blink"} and len(actions) == 4
     assert told(heard, "light", "colour") == []
@@ -79,19 +96,14 @@ def test_what_may_not_be_left_out_is_a_fault_of_the_phone(town: Town, tmp_path: 
         asyncio.run(enrol(town, tmp_path, [], without=without))
 
 
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town whose provider looks for virtual cameras."""
-    town = Town(tmp_path_factory.mktemp("strict"), free_ports())
-    found(town, (CAMILLE,))
-    settings = town.provider_folder / "alicem.toml"
-    text = settings.read_text("utf-8")
-    settings.write_text(text.replace("virtual_camera_signs = false", "virtual_camera_signs = true"), "utf-8")
-    assert settings.read_text("utf-8") != text
-    with in_background(town):
-        yield town
+def test_colours_that_are_required_are_not_refused_in_silence(town: Town, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="session_expired"):
+        asyncio.run(enrol(town, tmp_path, [], colours=False))
 
 
-def test_a_camera_that_is_a_program_is_refused_where_this_is_switched_on(strict: Town, tmp_path: Path) -> None:
-    with pytest.raises(Enough):
+def test_a_camera_that_is_a_program_is_refused_where_this_is_switched_on(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    switched = ("virtual_camera_signs = false", "virtual_camera_signs = true")
+    with town_where(tmp_path_factory, *switched) as strict, pytest.raises(Enough):
         asyncio.run(enrol(strict, tmp_path, [], until="face_attack"))

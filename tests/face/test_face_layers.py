@@ -90,12 +90,20 @@ def test_where_the_sun_outshines_the_screen_nothing_is_concluded(networks: Model
     assert "reflection" not in verdict.scores
 
 
+def test_where_light_is_required_the_person_is_told_that_it_is_not_seen(networks: Models) -> None:
+    check = check_of(networks, draw(Random(1)), Configuration(colours_required=True))  # noqa: S311
+    verdict = play(check, 1, screen=False).verdict
+    assert (verdict.outcome, verdict.reason) == (Outcome.REFUSE, Reason.NO_REFLECTION)
+    seen = check_of(networks, draw(Random(1)), Configuration(colours_required=True))  # noqa: S311
+    assert play(seen, 1).verdict.outcome is Outcome.ACCEPT
+
+
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_the_light_of_another_hour_is_refused(networks: Models, turn: int) -> None:
     challenge = draw(Random(1))  # noqa: S311
     opposite = dict(zip(Colour, (*list(Colour)[turn:], *list(Colour)[:turn]), strict=True))
     verdict = play(check_of(networks, challenge), 1, tuple(opposite[one] for one in challenge.colours)).verdict
-    assert (verdict.outcome, verdict.reason) == (Outcome.REFUSE, Reason.ATTACK)
+    assert (verdict.outcome, verdict.reason) == (Outcome.REFUSE, Reason.NO_REFLECTION)
     assert verdict.scores["reflection"] < verdict.thresholds["reflection"]
 
 

@@ -215,7 +215,7 @@ GOOD = {
         ({"leap": 25.0}, Reason.ATTACK, Outcome.REFUSE),
         ({"gap_ms": 1500.0}, Reason.ABSENT, Outcome.REFUSE),
         ({"rate": 2.0}, Reason.TOO_SLOW, Outcome.REFUSE),
-        ({"reflection": -0.3}, Reason.ATTACK, Outcome.REFUSE),
+        ({"reflection": 0.3}, Reason.NO_REFLECTION, Outcome.REFUSE),
         ({"reflection": 0.9}, None, Outcome.ACCEPT),
         ({"screen": 2.5}, Reason.ATTACK, Outcome.REFUSE),
         ({"relief": 0.005}, Reason.ATTACK, Outcome.REFUSE),

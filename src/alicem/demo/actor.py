@@ -32,6 +32,7 @@ TURN = 30.0  # degrees at the end of a turn
 SMILE = 1.6  # in smiles of the source
 STEPS = 8
 QUALITY = 88
+LIGHT_AFTER, LIGHT_SHARE = 120.0, 0.04  # milliseconds; of the light that the screen gives, the room the rest
 
 # name → the poses from rest to the end of the movement
 POSES: Mapping[str, tuple[Pose, ...]] = {
@@ -131,9 +132,9 @@ class Actor:
             self._told = action
         self._shown = action
 
-    def light(self, colour: str | None, at: float) -> None:
-        """The screen shows another colour, of which the face takes a little, once the light has gone to and fro."""
-        self._lights.append((at + LIGHT_AFTER, _of_screen(colour)))
+    def light(self, colour: str | None, at: float, share: float = LIGHT_SHARE) -> None:
+        """The screen shows another colour, of which the face takes a little, once the light has gone to and fro. `share`: of the light, the screen's."""
+        self._lights.append((at + LIGHT_AFTER, _of_screen(colour, share)))
 
     def frame(self, at: float) -> bytes:
         return _jpeg(self._seen(at, (0, 0, WIDTH, HEIGHT)), 85)
@@ -170,12 +171,11 @@ class Actor:
         return shown[-1] if shown else np.ones(3)
 
 
-def _of_screen(colour: str | None) -> NDArray[np.float64]:
+def _of_screen(colour: str | None, share: float) -> NDArray[np.float64]:
     shown = [1.0, 1.0, 1.0] if colour is None else [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    return 1 - LIGHT_SHARE * (1 - np.array(shown))
+    return 1 - share * (1 - np.array(shown))
 
 
-LIGHT_AFTER, LIGHT_SHARE = 120.0, 0.04  # milliseconds; of the light that the screen gives, the room the rest
 SPANS = (1700.0, 2300.0, 1300.0, 900.0)  # milliseconds: no two movements of the head keep the same pace
 
 

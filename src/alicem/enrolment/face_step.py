@@ -56,9 +56,16 @@ async def _consent(journey: Journey) -> dict[str, Any]:
     if without is not None and without not in MAY_BE_LEFT_OUT:
         raise ProtocolError
     journey.consent_at = journey.room.clock()
-    colours = settings.colours and said.get("colours") is not False
-    order = {"without": without, "colours": colours, "virtual_camera_signs": settings.virtual_camera_signs}
-    return {"do": "face", **order}
+    colours, required = said.get("colours") is not False, settings.colours == "required"
+    if required and not colours:
+        raise ProtocolError
+    return {
+        "do": "face",
+        "without": without,
+        "colours": colours and settings.colours != "off",
+        "colours_required": required,
+        "virtual_camera_signs": settings.virtual_camera_signs,
+    }
 
 
 async def _left(journey: Journey, tries: int) -> int:

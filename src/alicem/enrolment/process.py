@@ -101,7 +101,8 @@ def wait_for_face(link: Link, camera: face.Camera | None) -> tuple[dict[str, Any
 def _check(prepared: Prepared, portrait: bytes, setup: Setup, order: dict[str, Any]) -> face.LiveCheck:
     rng = None if setup.challenge_seed is None else Random(setup.challenge_seed)  # noqa: S311 - tests alone; production refuses it
     challenge = face.draw(rng, without=order["without"], colours=order["colours"])
-    configuration = replace(prepared.configuration, virtual_camera_signs=order["virtual_camera_signs"])
+    switched = {name: order[name] for name in ("colours_required", "virtual_camera_signs")}
+    configuration = replace(prepared.configuration, **switched)
     return face.LiveCheck(prepared.models, portrait, challenge, configuration)
 
 

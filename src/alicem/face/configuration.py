@@ -25,6 +25,7 @@ class Configuration:
 
     thresholds: Thresholds = field(default_factory=published)
     detectors: Sequence[Detector] = ()
+    colours_required: bool = False  # where the screen's light is not seen on the face, the check is not accepted
     virtual_camera_signs: bool = False
 
     @property

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NOT_SAME_PERSON = "face_not_same_person"
     DOUBTFUL = "face_doubtful"
     PORTRAIT = "face_portrait"
+    NO_REFLECTION = "face_no_reflection"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Findings:
     misplaced: Action | None = None  # done when another action was asked, or none
     finished: bool = False
     turned: bool = False  # a turn was part of the challenge
+    colours_required: bool = False
     scores: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
@@ -71,12 +73,16 @@ RULES: tuple[Rule, ...] = (
     (lambda f: f.over("leap"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.over("gap_ms"), Outcome.REFUSE, Reason.ABSENT),
     (lambda f: "screen" in f.scores and f.over("screen"), Outcome.REFUSE, Reason.ATTACK),
-    (lambda f: "reflection" in f.scores and f.under("reflection"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: SCORE in f.thresholds and f.over(SCORE), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("one_person"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: "relief" in f.scores and f.under("relief"), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: any(f.over(name) for name in f.thresholds if name.startswith("attack_")), Outcome.REFUSE, Reason.ATTACK),
     (lambda f: f.under("doubtful"), Outcome.REFUSE, Reason.NOT_SAME_PERSON),
+    (
+        lambda f: f.under("reflection") and (f.colours_required or "reflection" in f.scores),
+        Outcome.REFUSE,
+        Reason.NO_REFLECTION,
+    ),
     (lambda f: f.under("same_person"), Outcome.DOUBTFUL, Reason.DOUBTFUL),
     (lambda f: f.turned and "relief" not in f.scores, Outcome.DOUBTFUL, Reason.DOUBTFUL),
     (lambda f: "screen" not in f.scores, Outcome.DOUBTFUL, Reason.DOUBTFUL),

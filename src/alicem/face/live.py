@@ -180,8 +180,18 @@ class LiveCheck:
     def verdict(self) -> Verdict:
         finished = self._index == len(self._challenge.actions)
         turned = any(kind(action) == "turn" for action in self._challenge.actions)
-        limits = self._configuration.limits
-        return decide(Findings(self._spoiled, self._missed, self._misplaced, finished, turned, self._scores(), limits))
+        return decide(
+            Findings(
+                spoiled=self._spoiled,
+                missed=self._missed,
+                misplaced=self._misplaced,
+                finished=finished,
+                turned=turned,
+                colours_required=self._configuration.colours_required,
+                scores=self._scores(),
+                thresholds=self._configuration.limits,
+            )
+        )
 
     def _see(self, jpeg: bytes, at: float) -> Hint | None:
         self._gathered.stream.frame(jpeg, at)

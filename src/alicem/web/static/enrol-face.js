@@ -13,12 +13,14 @@ let stopEyes = () => {};
 let sendPicture = async () => {};
 
 /** Step 5 begins: nothing happens before the person agrees. */
-export function consentStep(enrolment, { consent_version: version, tries_left: tries, colours = false }) {
+export function consentStep(enrolment, { consent_version: version, tries_left: tries, colours = "off" }) {
   faceStopped();
   problem("consent-problem", "");
   byId("hint").textContent = "";
   byId("face-tries").textContent = tries === undefined ? "" : t("enrolment.js.tries", { count: tries });
-  byId("colours-choice").hidden = !colours;
+  byId("colours-choice").hidden = colours !== "offered";
+  byId("colours-required").hidden = colours !== "required";
+  if (colours === "required") byId("colours").checked = true;
   byId("agree").onclick = () => void agree(enrolment, version);
   byId("disagree").onclick = () => enrolment.line.send("consent", { biometrics: false, consent_version: version });
   show("consent");
