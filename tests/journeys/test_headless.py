@@ -22,13 +22,13 @@ WRONG = {
     "code": "code_wrong",
     "face": "face_not_same_person",
 }
-AT_ONCE = 2
+AT_ONCE = 3
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
 def reports(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Report]]:
-    """All journeys, two at a time. Each person has a phone folder of their own."""
+    """All journeys, a few at a time. Each person has a phone folder of their own."""
     cases = [(name, "") for name in PEOPLE] + [
         (WELCOME[index % len(WELCOME)], wrong) for index, wrong in enumerate(WRONG)
     ]
