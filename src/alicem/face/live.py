@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from alicem.face.actions import Baseline, Movement, Watch, baseline, is_neutral, movement
+from alicem.face.actions import PERFORMED, Baseline, Movement, Watch, baseline, is_neutral, movement
 from alicem.face.attacks import relief
 from alicem.face.camera import SCORE, Camera, signs
 from alicem.face.challenge import Action, Challenge, Colour, kind
@@ -51,6 +51,8 @@ FIRST_FRAMES, FIRST_MS = 8, 700.0  # the neutral face: as many good frames, over
 REST_MS = 250.0  # back to neutral for as long before the next action is told
 GONE_MS = 2500.0  # without a face, or with several, once the check has begun
 CROWD_MS = 1000.0
+EYES_STEP_MS = 20.0
+SHUT_FRAMES = 2  # whole pictures with closed eyes, before the cuts of the eyes count
 EYES_AFTER_MS = 400.0  # without a whole picture, nobody knows any more where the eyes are
 SETTLE_MS = 1500.0  # before the person is asked to come back to rest
 
@@ -89,6 +91,7 @@ class LiveCheck:
         self._eyes: EyeRegion | None = None
         self._last: tuple[Look, Movement] | None = None
         self._last_eyes = 0.0
+        self._shut = 0  # whole pictures of this action with closed eyes
         self._best: Look | None = None  # of this pause
         self.camera: Camera | None = None  # as the phone described it
         self._rested: float | None = None
@@ -149,10 +152,11 @@ class LiveCheck:
             self._act(look, moved, self._watch.see(at, moved), at)
 
     def _eyes_follow(self, look: Look, at: float) -> bool:
-        """In order, and not long after the face was last seen."""
-        after = self._last_eyes < at and look.at < at < look.at + EYES_AFTER_MS
-        self._last_eyes = max(self._last_eyes, at)
-        return after
+        """In order, not faster than a camera, and not long after the face was last seen."""
+        if at - self._last_eyes < EYES_STEP_MS or not look.at < at < look.at + EYES_AFTER_MS:
+            return False
+        self._last_eyes = at
+        return True
 
     def pass_over(self, at: float, received: float | None = None) -> None:
         """A frame that nobody looks at, because a newer one is here already: a busy machine sees fewer, never late ones."""
@@ -216,6 +220,7 @@ class LiveCheck:
             return self._show_colours(look, seen)
         if self._phase is Phase.PAUSE:
             return self._pause(look, moved, seen)
+        self._shut += PERFORMED[Action.BLINK](moved, self._thresholds.limits)
         self._act(look, moved, seen, look.at)
         return look.hint
 
@@ -275,11 +280,13 @@ class LiveCheck:
             if self._best is not None:
                 self._gathered.at_rest(self._best)
             self._enter(Phase.ACTION, look.at)
-            self._eyes = region(look) if self.current_action is Action.BLINK else None
+            self._shut, self._eyes = 0, region(look) if self.current_action is Action.BLINK else None
         return look.hint
 
     def _act(self, look: Look, moved: Movement, seen: frozenset[Action], at: float) -> None:
         wanted = self._challenge.actions[self._index]
+        if self._shut < SHUT_FRAMES:  # whole pictures must say the same, or the eyes might be another's
+            seen -= {Action.BLINK}
         others = seen - {wanted}
         if others:
             self._end(misplaced=next(iter(others)))
