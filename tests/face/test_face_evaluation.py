@@ -210,7 +210,7 @@ def test_liveness_as_typed(clip: Path, tmp_path: Path) -> None:
     assert (code, json.loads(said)["reason"]) == (1, "face_not_same_person")
     code, said = run("liveness", clip, "--actions", "left,smile,blink", "--json")
     assert (code, json.loads(said)["reason"]) == (1, "face_not_live")
-    for wrong in ("smile,smile", "dance", ""):
+    for wrong in ("smile,dance", ""):
         assert run("liveness", clip, "--actions", wrong)[0] == 2
 
 

@@ -85,7 +85,7 @@ def compare(a: Path, b: Path, json_: Json = False, networks: Networks = None) ->
 @app.command("liveness")
 def liveness(
     file: Annotated[Path, typer.Argument(metavar="CLIP", help="a video, or a folder of frames at ten a second")],
-    actions: Annotated[str, typer.Option("--actions", help="in their order: smile, left or right, blink")],
+    actions: Annotated[str, typer.Option("--actions", help="in their order: smile, left, right, blink")],
     portrait: Annotated[Path | None, typer.Option("--portrait", help="compare with this one as well")] = None,
     json_: Json = False,
     networks: Networks = None,
@@ -96,7 +96,7 @@ def liveness(
         asked = tuple(ACTIONS[word.strip()] for word in actions.split(","))
         challenge = Challenge(asked, tuple(0.0 for _ in asked))
     except (KeyError, ValueError) as error:
-        fail(f"--actions: smile, left or right, and blink, each once ({error})", USAGE)
+        fail(f"--actions: smile, left, right or blink, separated by commas ({error})", USAGE)
     try:
         frames = clip.frames(file)
         shown = portrait.read_bytes() if portrait else clip.first_face(loaded, frames)
