@@ -22,7 +22,7 @@ from alicem.face.reflection import COLOUR_MS, Reflection
 from alicem.face.thresholds import published
 
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08)
-TIMES, STEP, MOMENTS = 24, 100.0, 25
+TIMES, STEP, MOMENTS = 24, 100.0, 30
 
 
 def lit(networks: Models, share: float, number: int, *, told: bool) -> float | None:
@@ -36,9 +36,9 @@ def lit(networks: Models, share: float, number: int, *, told: bool) -> float | N
     for moment in range(MOMENTS):
         at = moment * STEP
         place = int(at // COLOUR_MS)
-        if at % COLOUR_MS == 0 and place < len(challenge.colours):
-            reflection.show(challenge.colours[place], at)
-            player.light(shone.colours[place], at, share)
+        if at % COLOUR_MS == 0:
+            reflection.show((*challenge.colours, None)[place], at)
+            player.light((*shone.colours, None)[place], at, share)
         look = follower.look(player.frame(at), at)
         if isinstance(look, Look):
             reflection.look(look)
@@ -60,7 +60,7 @@ def stretches(networks: Models, file: Path) -> Iterator[list[Look]]:
 def unlit(row: list[Look], challenge: Challenge) -> float | None:
     """The score of a stretch in which no screen shone."""
     reflection = Reflection()
-    for place, colour in enumerate(challenge.colours):
+    for place, colour in enumerate((*challenge.colours, None)):
         reflection.show(colour, row[0].at + place * COLOUR_MS)
     for look in row:
         reflection.look(look)

@@ -98,7 +98,7 @@ def test_where_light_is_required_the_person_is_told_that_it_is_not_seen(networks
     assert play(seen, 1).verdict.outcome is Outcome.ACCEPT
 
 
-@pytest.mark.parametrize("turn", [1, 2, 3])
+@pytest.mark.parametrize("turn", [1, 2])
 def test_the_light_of_another_hour_is_refused(networks: Models, turn: int) -> None:
     challenge = draw(Random(1))  # noqa: S311
     opposite = dict(zip(Colour, (*list(Colour)[turn:], *list(Colour)[:turn]), strict=True))

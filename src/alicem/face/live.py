@@ -252,6 +252,7 @@ class LiveCheck:
             if self._colours < len(self._challenge.colours):
                 self._next_colour(look.at)
             else:
+                self._gathered.reflection.show(None, look.at)
                 self._enter(Phase.PAUSE, look.at)
         return look.hint or about_pose(look.measure)
 
@@ -260,7 +261,9 @@ class LiveCheck:
         self._colours += 1
 
     def _pause(self, look: Look, moved: Movement, seen: frozenset[Action]) -> Hint | None:
-        """At rest again; what was just asked may end, nothing else may begin."""
+        """At rest again; what was just asked may end, nothing else may begin. The light of the last colour may still be on its way."""
+        if self._index == 0 and self._challenge.colours:
+            self._gathered.reflection.look(look)
         ending = kind(self._challenge.actions[self._index - 1]) if self._index else ""
         if any(kind(action) != ending for action in seen):
             self._end(misplaced=next(iter(seen)))

@@ -16,7 +16,7 @@ from alicem.face.look import Look
 
 Values = NDArray[np.float64]
 COLOUR_MS = 600.0  # at most two changes a second (WCAG 2.3.1 allows three flashes)
-LAGS_MS = (0.0, 100.0, 200.0, 300.0, 400.0, 500.0)  # from our word to the camera's picture
+LAGS_MS = tuple(100.0 * step for step in range(8))  # from our word to the camera's picture: slow lines, busy machines
 SAMPLE, LEAST = 64, 12  # pixels a side; moments
 SEEN, ABOVE_NOISE = 0.004, 1.6  # of the logarithm of two colours' ratio; over what changes from one picture to the next
 GAMMA = 2.2
@@ -26,11 +26,12 @@ class Reflection:
     """What was shown when, and the colour of the face at each moment since."""
 
     def __init__(self) -> None:
-        self._shown: list[tuple[float, Colour]] = []
+        self._shown: list[tuple[float, Colour | None]] = []
         self._at: list[float] = []
         self._face: list[tuple[float, float]] = []
 
-    def show(self, colour: Colour, at: float) -> None:
+    def show(self, colour: Colour | None, at: float) -> None:
+        """None: the screen is its own again."""
         self._shown.append((at, colour))
 
     def look(self, look: Look) -> None:
@@ -47,8 +48,8 @@ class Reflection:
     def _expected(self, lag: float) -> Values:
         starts = np.array([at for at, _ in self._shown])
         colours = np.array([_contrast(colour) for _, colour in self._shown])
-        places = np.clip(np.searchsorted(starts, np.array(self._at) - lag, "right") - 1, 0, None)
-        return _level(colours[places], self._at)
+        places = np.searchsorted(starts, np.array(self._at) - lag, "right")
+        return _level(np.vstack([np.zeros((1, 2)), colours])[places], self._at)
 
 
 def _hue(look: Look) -> tuple[float, float]:
@@ -60,7 +61,9 @@ def _hue(look: Look) -> tuple[float, float]:
     return float(np.log(red / green)), float(np.log(blue / green))
 
 
-def _contrast(colour: Colour) -> tuple[float, float]:
+def _contrast(colour: Colour | None) -> tuple[float, float]:
+    if colour is None:
+        return 0.0, 0.0
     red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
     return red - green, blue - green
 
