@@ -177,7 +177,7 @@ class Citizen:
 
     def pass_face(self) -> None:
         """Like a patient person: a refusal that is the machine's (too slow under load) costs no try and is tried again."""
-        for _ in range(3):
+        for _ in range(5):
             self.show_face()
             self.page.wait_for_selector(
                 '[data-screen="code"]:not([hidden]), [data-screen="refused"]:not([hidden])', timeout=90_000
@@ -186,7 +186,7 @@ class Citizen:
                 return
             print(self.refusal)
             self.page.click("#again")
-        raise AssertionError(f"three times too slow or unlit: {self.refusal}")
+        raise AssertionError(f"five times too slow or unlit: {self.refusal}")
 
     def choose_code(self) -> None:
         self.screen("code")
