@@ -91,7 +91,8 @@ def declared(town: Town, number: str, status: str) -> Iterator[None]:
     )
 
     def declare(word: str) -> None:
-        asyncio.run(store.write(lambda c: registry.set_status(c, number, word)))
+        now, rng = datetime.now(UTC), secrets.token_bytes
+        asyncio.run(store.write(lambda c: registry.declare(c, number, word, at=now, rng=rng)))
 
     declare(status)
     try:

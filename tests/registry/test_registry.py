@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import uvicorn
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,7 +31,7 @@ from alicem.registry import (
     RegistryError,
     RegistrySettings,
     add,
-    set_status,
+    declare,
 )
 from alicem.registry.app import VERSIONS, app, open_store
 from alicem.registry.records import metadata
@@ -43,6 +46,10 @@ ASKED = {"issuer": "FRA", "kind": "passport", "number": "24AB12345", "birth_date
 LETTER = ASKED | {"reference": "r" * 22, "notice": "enrolled", "at": "2026-11-21T22:00:00Z"}
 
 Serve = Callable[[Starlette], str]
+
+
+def state_declares(connection: Connection, number: str, word: str) -> None:
+    declare(connection, number, word, at=datetime(2026, 11, 21, tzinfo=UTC), rng=secrets.token_bytes)
 
 
 @pytest.fixture
@@ -124,23 +131,23 @@ def test_one_wrong_member_is_an_unknown_document(client: httpx.Client, change: d
 @pytest.mark.parametrize("declared", ["lost", "stolen", "cancelled", "deceased"])
 def test_what_is_declared_is_answered(client: httpx.Client, store: Store, declared: str) -> None:
     with store.engine.begin() as connection:
-        set_status(connection, "24AB12345", declared)
+        state_declares(connection, "24AB12345", declared)
     assert client.post("/v1/check", json=ASKED).json() == {"status": declared, "civil_status": None}
 
 
 def test_a_document_found_again_is_valid(client: httpx.Client, store: Store) -> None:
     for declared in ("lost", "found"):
         with store.engine.begin() as connection:
-            set_status(connection, "24AB12345", declared)
+            state_declares(connection, "24AB12345", declared)
     assert client.post("/v1/check", json=ASKED).json()["status"] == "valid"
 
 
 def test_what_cannot_be_declared(store: Store) -> None:
     with store.engine.connect() as connection:
         with pytest.raises(HolderUnknown):
-            set_status(connection, "00AA00000", "lost")
+            state_declares(connection, "00AA00000", "lost")
         with pytest.raises(RegistryError):
-            set_status(connection, "24AB12345", "eaten")
+            state_declares(connection, "24AB12345", "eaten")
         with pytest.raises(RegistryError):
             add(connection, ZOE)
 
@@ -180,6 +187,7 @@ def test_without_the_token_nothing_is_said(client: httpx.Client, path: str, toke
         (json.dumps(ASKED | {"birth_date": "1988-05-17"}).encode(), "birth_date"),
         (json.dumps(ASKED | {"expiry_date": "34<<<<"}).encode(), "expiry_date"),
         (json.dumps(ASKED | {"portrait": "…"}).encode(), "portrait"),
+        (json.dumps(ASKED | {"\ud800": "…"}).encode(), None),
         (json.dumps({k: v for k, v in ASKED.items() if k != "kind"}).encode(), "kind"),
     ],
 )

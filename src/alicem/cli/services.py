@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from alicem import broker, registry
-from alicem.cli.says import fail
-from alicem.settings import SettingsError
+from alicem.cli.says import REFUSED, USAGE, fail
+from alicem.settings import SettingsError, read
 
 registry_app = typer.Typer(no_args_is_help=True, help="The State's document registry, simulated.")
+RegistryConfig = Annotated[Path, typer.Option("--config", help="registry.toml")]
 broker_app = typer.Typer(no_args_is_help=True, help="The broker between services and providers.")
 
 
@@ -26,12 +33,68 @@ def _broker() -> None:
 
 
 @registry_app.command("serve")
-def serve_registry(config: Annotated[Path, typer.Option("--config")] = Path("registry.toml")) -> None:
+def serve_registry(config: RegistryConfig = Path("registry.toml")) -> None:
     """Run the simulated registry."""
     try:
         registry.serve(config)
     except SettingsError as error:
         fail(str(error))
+
+
+@registry_app.command("add")
+def add(
+    file: Annotated[Path, typer.Argument(help="TOML, or JSON where the name ends so", show_default=False)],
+    config: RegistryConfig = Path("registry.toml"),
+) -> None:
+    """Add a person with their documents."""
+    try:
+        person = registry.read_person(file)
+    except registry.RegistryError as error:
+        fail(str(error), USAGE)
+    _write(config, lambda connection: registry.add(connection, person))
+
+
+def _write(config: Path, work: Callable[[Connection], object]) -> None:
+    """One transaction in the registry's database, beside the registry that runs."""
+    try:
+        store = registry.open_store(read(registry.RegistrySettings, config))
+        try:
+            asyncio.run(store.write(work))
+        finally:
+            store.close()
+    except SettingsError as error:
+        fail(str(error))
+    except registry.RegistryError as error:
+        fail(str(error), REFUSED)
+
+
+DECLARATIONS = {
+    "lost": "Declare a document lost. The provider is told.",
+    "stolen": "Declare a document stolen. The provider is told.",
+    "found": "Declare a lost or stolen document found again: it is valid. The provider is not told.",
+    "cancelled": "Declare that the State cancelled a document. The provider is told.",
+    "deceased": "Declare that the holder of a document is deceased. The provider is told of each of their documents.",
+}
+
+
+def _declaration(word: str) -> Callable[..., None]:
+    # Several words are one number: a word too many would be quoted by the parser, and numbers are never quoted.
+    def declare(
+        number: Annotated[list[str] | None, typer.Argument(help="of the document; asked where it is not given")] = None,
+        issuer: Annotated[str, typer.Option("--issuer", help="the State of the document, as on it")] = "FRA",
+        config: RegistryConfig = Path("registry.toml"),
+    ) -> None:
+        given = "".join(number or typer.prompt("Number of the document", err=True)).replace(" ", "").upper()
+        if not re.fullmatch(r"[A-Z0-9]{1,22}", given) or not re.fullmatch(r"[A-Z]{1,3}", issuer):
+            fail("a number is 1 to 22 letters and digits, an issuer 1 to 3 letters", USAGE)
+        now = datetime.now(UTC)
+        _write(config, lambda c: registry.declare(c, given, word, at=now, rng=secrets.token_bytes, issuer=issuer))
+
+    return declare
+
+
+for _word, _help in DECLARATIONS.items():
+    registry_app.command(_word, help=_help)(_declaration(_word))
 
 
 @broker_app.command("serve")

@@ -4,17 +4,12 @@ It imports nothing of the rooms of Alicem. A real registry takes its place by an
 """
 
 from alicem.registry.app import RegistrySettings, open_store, serve
-from alicem.registry.records import (
-    CivilStatus,
-    Document,
-    HolderUnknown,
-    Person,
-    RegistryError,
-    add,
-    set_status,
-)
+from alicem.registry.notices import WORDS, declare
+from alicem.registry.people import read_person
+from alicem.registry.records import CivilStatus, Document, HolderUnknown, Person, RegistryError, add
 
 __all__ = [
+    "WORDS",
     "CivilStatus",
     "Document",
     "HolderUnknown",
@@ -22,7 +17,8 @@ __all__ = [
     "RegistryError",
     "RegistrySettings",
     "add",
+    "declare",
     "open_store",
+    "read_person",
     "serve",
-    "set_status",
 ]

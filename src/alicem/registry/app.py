@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from alicem.registry import records
 from alicem.registry.letters import carry_forever
+from alicem.registry.notices import Provider, push_forever
 from alicem.registry.requests import LetterRequest, Malformed, TooLarge, read_document, read_letter
 from alicem.settings import Database, SettingsError, read, secret
 from alicem.store import Store, upgrade
@@ -40,6 +41,8 @@ class RegistrySettings:
     """The caller's bearer token, at least 32 characters; else the environment variable `ALICEM_REGISTRY_TOKEN`."""
     carrier: str | None = None
     """Address that gets each letter by POST; without it letters stay in the database."""
+    notices: Provider | None = None
+    """Who is told of documents lost, stolen or cancelled and of holders deceased; without it notices stay in the database."""
 
 
 class TokenRefused(Exception):
@@ -103,18 +106,22 @@ def app(settings: RegistrySettings, clock: Clock = lambda: datetime.now(UTC)) ->
     token = secret(settings.token_file, "ALICEM_REGISTRY_TOKEN")
     if len(token) < 32:
         raise SettingsError("the registry's token has fewer than 32 characters")
+    provider_token = settings.notices.token() if settings.notices else ""
     store = open_store(settings)
     registry = Registry(store, token, clock, asyncio.Event())
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        carrying = settings.carrier and asyncio.create_task(
-            carry_forever(store, settings.carrier, registry.owed, clock)
-        )
+        tasks = []
+        if settings.carrier:
+            tasks.append(asyncio.create_task(carry_forever(store, settings.carrier, registry.owed, clock)))
+        if settings.notices:
+            pushing = push_forever(store, settings.notices.url, provider_token, clock)
+            tasks.append(asyncio.create_task(pushing))
         yield
-        if carrying:
-            carrying.cancel()
-            await asyncio.wait([carrying])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         store.close()
 
     return Starlette(

@@ -68,8 +68,6 @@ letters = Table(
 )
 
 DOCUMENT_STATUS = ("valid", "lost", "stolen", "cancelled")
-COMMANDS = {"lost": "lost", "stolen": "stolen", "cancelled": "cancelled", "found": "valid", "valid": "valid"}
-"""What can be declared of a document, and the status it then has."""
 
 
 class RegistryError(Exception):
@@ -80,7 +78,7 @@ class HolderUnknown(RegistryError):
     """No living holder of such a document."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CivilStatus:
     """As docs/protocols/registry.md describes it. Raises `RegistryError` for a value of another form."""
 
@@ -109,7 +107,7 @@ class CivilStatus:
             raise RegistryError(f"civil status: {', '.join(wrong)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Document:
     """A document as its machine-readable zone names it; dates are YYMMDD."""
 
@@ -166,26 +164,6 @@ def add(connection: Connection, person: Person) -> int:
     for one in person.documents:
         connection.execute(insert(documents).values(person=number, **asdict(one)))
     return number
-
-
-def set_status(connection: Connection, number: str, declared: str, issuer: str = "FRA") -> None:
-    """Declare a document `lost`, `stolen`, `found`, `valid` or `cancelled`, or its holder `deceased`.
-
-    Raises `RegistryError` for another word and `HolderUnknown` where no document of `issuer` has this number.
-    """
-    found = connection.execute(
-        select(documents.c.row, documents.c.person).where(documents.c.issuer == issuer, documents.c.number == number)
-    ).all()
-    if not found:
-        raise HolderUnknown("no document has this number")
-    if declared == "deceased":
-        for row in found:
-            connection.execute(update(persons).where(persons.c.number == row.person).values(deceased=True))
-    elif declared in COMMANDS:
-        rows = [row.row for row in found]
-        connection.execute(update(documents).where(documents.c.row.in_(rows)).values(status=COMMANDS[declared]))
-    else:
-        raise RegistryError(f"a document is {', '.join(COMMANDS)}, or its holder deceased")
 
 
 def check(connection: Connection, asked: Document) -> dict[str, Any]:

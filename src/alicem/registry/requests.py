@@ -79,7 +79,7 @@ def _members(body: bytes, forms: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(tree.keys() | forms.keys()):
         value = tree.get(name)
         if name not in forms:
-            raise Malformed(name[:40])
+            raise Malformed(name if re.fullmatch(r"[A-Za-z0-9_]{1,40}", name) else None)
         if not isinstance(value, str) or not re.fullmatch(forms[name], value):
             raise Malformed(name)
     return tree
