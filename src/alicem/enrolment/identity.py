@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from alicem.enrolment.registry_client import CivilStatus, DocumentQuery
 from alicem.evidence import CivilIdentity, DocumentFacts, Gender, PartialDate
 from alicem.jose import unb64
-from alicem.keys import KeyRing
+from alicem.keys import KeyRing, document_fingerprints
 from alicem.reasons import Refused
 from emrtd.names import transliterate
 
@@ -56,9 +55,8 @@ def document_facts(facts: Mapping[str, Any], ring: KeyRing) -> DocumentFacts:
 
 
 def fingerprints(facts: Mapping[str, Any], ring: KeyRing) -> tuple[str, ...]:
-    """Keyed hashes of issuer, kind and number under every live key, newest first, as `key id:hex`."""
-    text = "\n".join((facts["issuer"], facts["kind"], facts["number"])).encode()
-    return tuple(f"{key.kid}:{hmac.digest(key.value, text, 'sha256').hex()}" for key in ring.secret_all("fingerprint"))
+    """The document's keyed fingerprints, newest key first."""
+    return document_fingerprints(ring, facts["issuer"], facts["kind"], facts["number"])
 
 
 def _same_name(written: str, zone: str, may_be_cut: bool) -> bool:

@@ -1,0 +1,13 @@
+"""The keyed fingerprint of a travel document: what stands for its number wherever the number may not be."""
+
+from __future__ import annotations
+
+import hmac
+
+from alicem.keys.ring import KeyRing
+
+
+def document_fingerprints(ring: KeyRing, issuer: str, kind: str, number: str) -> tuple[str, ...]:
+    """HMAC-SHA-256 of issuer, kind and number as on the document, under every live key, newest first, as `key id:hex`."""
+    text = "\n".join((issuer, kind, number)).encode()
+    return tuple(f"{key.kid}:{hmac.digest(key.value, text, 'sha256').hex()}" for key in ring.secret_all("fingerprint"))
