@@ -30,6 +30,7 @@ READABLE = {
     "keys.file is readable by others": ("keys", "file", "loose"),
     "keys.master_key_file is readable by others": ("keys", "master_key_file", "loose"),
     "registry.token_file is readable by others": ("registry", "token_file", "loose"),
+    "registry.notices_token_file is readable by others": ("registry", "notices_token_file", "loose"),
 }
 
 

@@ -66,6 +66,8 @@ class Registry:
     token_file: Path
     timeout_seconds: float = 5.0
     simulated: bool = False
+    notices_token_file: Path | None = None
+    """The token the registry comes with when it tells of documents lost or stolen; without it such notices are not taken."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ class Face:
 class Retention:
     identity_check_years: int = 5
     idle_years: int = 2
-    unfinished_days: int = 60
+    unfinished_months: int = 2
+    most_at_once: float = 0.1
+    """Share of all accounts that one run may erase by itself, where it is more than a hundred: else the clock may be wrong."""
     face_try_days: int = 7
     journal_years: int = 5
 
@@ -158,6 +162,9 @@ def load(path: Path) -> Settings:
         raise SettingsError("service.profile: production, development or demo")
     if settings.face.colours not in ("required", "offered", "off"):
         raise SettingsError("face.colours: required, offered or off")
+    kept = settings.retention
+    if min(kept.identity_check_years, kept.idle_years, kept.unfinished_months) < 1 or not 0 <= kept.most_at_once <= 1:
+        raise SettingsError("retention: terms of at least 1, and a share from 0 to 1")
     refused = production_refusals(settings) if settings.service.profile == "production" else ()
     if refused:
         raise SettingsError("a production profile refuses: " + "; ".join(refused))
@@ -238,6 +245,10 @@ PRODUCTION_REFUSES: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     ("keys.file is readable by others", lambda s: _readable_by_others(s.keys.file)),
     ("keys.master_key_file is readable by others", lambda s: _readable_by_others(s.keys.master_key_file)),
     ("registry.token_file is readable by others", lambda s: _readable_by_others(s.registry.token_file)),
+    (
+        "registry.notices_token_file is readable by others",
+        lambda s: _readable_by_others(s.registry.notices_token_file),
+    ),
 )
 
 

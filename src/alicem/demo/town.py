@@ -123,10 +123,17 @@ def found(town: Town, personas: Sequence[Persona]) -> None:
     state = SpecimenState.make(now - SIGNED_BEFORE, secrets.token_bytes)
     state.save(town.folder / "stage" / "state")
     state.save_trust(town.provider_folder / "trust")
-    for file in ("registry/token", "alicem/franceconnect.secret", "broker/alicem.secret", "broker/service.secret"):
+    for file in (
+        "registry/token",
+        "registry/notices.token",
+        "alicem/franceconnect.secret",
+        "broker/alicem.secret",
+        "broker/service.secret",
+    ):
         _write(town.folder / file, secrets.token_hex(32))
     for file, same in (
         ("alicem/registry.token", "registry/token"),
+        ("alicem/notices.token", "registry/notices.token"),
         ("broker/alicem.secret", "alicem/franceconnect.secret"),
         ("service/service.secret", "broker/service.secret"),
     ):
