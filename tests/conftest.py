@@ -1,16 +1,20 @@
-"""One demonstration for every test that needs the whole product: real processes on free ports, kept for the session."""
+"""What tests of several rooms need: databases of both kinds, and one demonstration, real processes on free ports, kept for the session."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import postgres
 from alicem.demo import personas
 from alicem.demo.town import Town, found
 from alicem.face import models
+from alicem.store import Store, upgrade
 from free_ports import free_ports
 from running_town import in_background
 
@@ -37,3 +41,52 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     found(town, tuple(personas.load().values()))
     with in_background(town):
         yield town
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """A running PostgreSQL. Without one on the machine the test is skipped, with the line to type."""
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(postgres.running())
+        except postgres.PostgresMissing as missing:
+            pytest.skip(str(missing))
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(cluster: postgres.Cluster) -> str:
+    """A migrated database to which nobody is connected."""
+    return cluster.made_by(lambda store: upgrade(store.engine))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database nobody has open."""
+    file = tmp_path_factory.mktemp("template") / "alicem.db"
+    store = Store(f"sqlite:///{file}")
+    upgrade(store.engine)
+    store.close()
+    return file
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A provider's database of the test's own, migrated and empty."""
+    shutil.copy(sqlite_template, tmp_path / "alicem.db")
+    return f"sqlite:///{tmp_path}/alicem.db"
+
+
+@pytest.fixture
+def postgresql_url(cluster: postgres.Cluster, postgresql_template: str) -> Iterator[str]:
+    """A provider's database of the test's own, migrated and empty."""
+    name = cluster.create(postgresql_template)
+    yield cluster.url(name)
+    cluster.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A provider's database of the test's own, migrated and empty: the test runs once on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

@@ -1,0 +1,79 @@
+"""Durable transactions for asynchronous callers, on SQLite or PostgreSQL.
+
+Rooms write plain functions that take a `Connection`; `Store.write` runs one as a transaction and returns only when it is on disk.
+A function may be run again from its beginning (see `writers`): it changes nothing but the database.
+
+What is deleted: SQLite overwrites it (`secure_delete`), and its log at the next checkpoint. PostgreSQL keeps a dead row in its
+files until VACUUM, which autovacuum runs by itself, and in its log and the operator's archives of it as long as these are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from alicem.store.engine import POSTGRESQL_WRITERS, connect
+from alicem.store.writers import GroupWriter, ParallelWriter
+
+T = TypeVar("T")
+
+
+class Store:
+    """One database.
+
+    `url` is SQLAlchemy's, for instance `sqlite:////var/lib/alicem/alicem.db` or `postgresql+psycopg://alicem@/alicem`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = connect(url)
+        self._in_a_file = self.engine.dialect.name == "sqlite"
+        self._snapshots = (
+            self.engine if self._in_a_file else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
+        self._writer = GroupWriter(self.engine) if self._in_a_file else ParallelWriter(self.engine, POSTGRESQL_WRITERS)
+        self._lookups: Connection | None = None
+        self._looking_up = threading.Lock()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` as one transaction; what it did is durable when this returns. What it raises undoes it."""
+        return await asyncio.wrap_future(self._writer.submit(work))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a snapshot; whatever it writes is rolled back."""
+        return await asyncio.to_thread(self._read, work)
+
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        """`read` for a row or two by their key, cheap enough for every request.
+
+        On SQLite it runs here and now, on a connection of its own: a reader never waits for a writer there (WAL), and a thread
+        would cost several times the read. On PostgreSQL it is `read`: a server that does not answer may not stop everybody.
+        """
+        if not self._in_a_file:
+            return await self.read(work)
+        with self._looking_up:
+            if self._lookups is None:
+                self._lookups = self.engine.connect()
+            return _undone(self._lookups, work)
+
+    def close(self) -> None:
+        """Finish what waits, then let go of the database."""
+        self._writer.close()
+        if self._lookups is not None:
+            self._lookups.close()
+        self.engine.dispose()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._snapshots.connect() as connection:
+            return _undone(connection, work)
+
+
+def _undone(connection: Connection, work: Callable[[Connection], T]) -> T:
+    transaction = connection.begin()
+    try:
+        return work(connection)
+    finally:
+        transaction.rollback()
