@@ -49,7 +49,12 @@ class Keys:
     master_key_file: Path | None = None
     """32 bytes in base64url; else the environment variable `ALICEM_MASTER_KEY`."""
     levels: Mapping[str, str] = field(
-        default_factory=lambda: {"keystore": "high", "passkey": "high", "webcrypto": "substantial"}
+        default_factory=lambda: {
+            "keystore": "high",
+            "passkey": "high",
+            "passkey_synced": "substantial",
+            "webcrypto": "substantial",
+        }
     )
     """The highest level each kind of device key may give. A kind that is not listed is refused."""
 

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from alicem import jose, keys
 from alicem.accounts import NewAccount, create, records
-from alicem.accounts.instruction import Instructions, Outcome
+from alicem.accounts.effects import Outcome
+from alicem.accounts.instruction import Instructions
 from alicem.credential import allocate
 from alicem.enrolment import receipts
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
@@ -130,22 +131,32 @@ class World:
         return self.await_(self.store.write(work))
 
     def challenge(self) -> str:
-        return str(self.await_(self.instructions.challenge()))
+        return self.instructions.challenge()
 
     def perform(self, instruction: str) -> Outcome:
         outcome: Outcome = self.await_(self.instructions.perform(instruction))
         return outcome
 
-    def enrol(self, number: str = "24AB12345", suspension_code: str = "0" * 20, activate: bool = True) -> TestPhone:
-        """An account with one phone, active unless told otherwise."""
+    def enrol(
+        self,
+        number: str = "24AB12345",
+        suspension_code: str = "0" * 20,
+        activate: bool = True,
+        code: str = CODE,
+        **more: Any,
+    ) -> TestPhone:
+        """An account with one phone, or another phone of this document's account; active unless told otherwise. `more`: of `NewAccount`."""
         phone = TestPhone(self, ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(32))
         new = NewAccount(
             evidence_of(number),
             phone.device_key.public_key(),
             "software",
-            pin_key(CODE, phone.salt).public_key(),
+            None,
+            pin_key(code, phone.salt).public_key(),
             secrets.token_bytes(32),
             suspension_code,
+            (f"test:{number}",),
+            **more,
         )
         self.do(
             lambda c: create(
@@ -153,7 +164,7 @@ class World:
             )
         )
         if activate:
-            assert phone.instruct(purpose="activate", about=b"receipt").status == 200
+            assert phone.instruct(code, purpose="activate", about=b"receipt").status == 200
         return phone
 
     def row(self, phone: TestPhone) -> Any:

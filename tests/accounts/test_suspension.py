@@ -6,7 +6,7 @@ import pytest
 from account_world import World
 
 from alicem.accounts import suspension
-from alicem.accounts.states import LIFE, REFUSAL, STATUS, Event, NotAllowed, State, after
+from alicem.accounts.states import ALLOWED, JOURNAL, LIFE, REFUSAL, STATUS, Event, NotAllowed, Stage, State, after
 from alicem.reasons import load
 
 
@@ -50,10 +50,19 @@ def test_nothing_leads_out_of_a_closed_account() -> None:
                 after(state, event)
 
 
-def test_only_reactivation_leads_back_to_active() -> None:
-    back = {(state, event) for (state, event), to in LIFE.items() if to is State.ACTIVE}
+def test_only_a_phone_enrolled_since_leads_back_to_active() -> None:
+    back = {(state, event) for (state, event), to in LIFE.items() if to is State.ACTIVE and state is not State.ACTIVE}
     assert back == {
         (State.ENROLLED, Event.ACTIVATE),
         (State.SUSPENDED, Event.REACTIVATE),
         (State.LOCKED, Event.REACTIVATE),
     }
+    stages = {
+        stage for (state, stage), purposes in ALLOWED.items() if state is not State.ACTIVE and "activate" in purposes
+    }
+    assert stages == {Stage.ISSUED, Stage.JOINING}
+
+
+def test_every_event_is_a_row_of_the_journal() -> None:
+    assert JOURNAL.keys() == set(Event)
+    assert len(set(JOURNAL.values())) == len(Event)

@@ -31,6 +31,7 @@ from alicem.accounts import NewAccount
 from alicem.accounts import endpoints as accounts_endpoints
 from alicem.accounts.instruction import Instructions
 from alicem.accounts.records import accounts as accounts_table
+from alicem.accounts.records import phones as phones_table
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
 from alicem.evidence import Path as EnrolmentPath
 from alicem.keys import KeyRing
@@ -272,13 +273,20 @@ def enrol(
     phone, share = new_phone(world.origin, "fr", os.urandom), secrets.token_bytes(32)
     device_key = phone.device_key.public_key()
     new = NewAccount(
-        proven, device_key, key_kind, pin_key(CODE, phone.salt).public_key(), share, secrets.token_hex(10).upper()
+        proven,
+        device_key,
+        key_kind,
+        None,
+        pin_key(CODE, phone.salt).public_key(),
+        share,
+        secrets.token_hex(10).upper(),
+        (proven.document.fingerprint,),
     )
 
     def create(connection: Any) -> int:
         number = accounts.create(connection, new, world.people, ring=world.ring, now=world.clock(), rng=os.urandom)
         if active:
-            set_state(connection, number, "active")
+            activate(connection, number)
         return number
 
     number = world.do(create)
@@ -299,6 +307,12 @@ def enrol(
     storage.save_vault(seal_vault(phone, share, {"credential": token, "history": []}, os.urandom))
     http = httpx.AsyncClient(base_url=world.origin, timeout=30)
     return Person(number, Device(storage, http, world.clock, os.urandom, phone), identity, email)
+
+
+def activate(connection: Any, account: int) -> None:
+    """As the first right code does."""
+    set_state(connection, account, "active")
+    connection.execute(update(phones_table).where(phones_table.c.account == account).values(stage="active"))
 
 
 def set_state(connection: Any, account: int, state: str) -> None:

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from alicem.accounts import suspension
-from alicem.accounts.instruction import UNIFORM, Instructions, Outcome
+from alicem.accounts import challenges, suspension
+from alicem.accounts.effects import Outcome
+from alicem.accounts.instruction import UNIFORM, Instructions
 from alicem.jose import BadToken
 from alicem.settings import Settings
 from alicem.store import Store
@@ -40,16 +41,16 @@ def routes(room: Accounts) -> list[Route]:
     async def challenge(request: Request) -> Response:
         if not phone_limit.admits(request):
             return _answer(Outcome(429, {"outcome": "rate_limited"}))
-        return JSONResponse({"challenge": await room.instructions.challenge(), "expires_in": 60})
+        return JSONResponse({"challenge": room.instructions.challenge(), "expires_in": challenges.SECONDS})
 
     async def instruction(request: Request) -> Response:
         if not phone_limit.admits(request):
             return _answer(Outcome(429, {"outcome": "rate_limited"}))
         try:
-            token = (await json_of(request, _BODY)).get("instruction", "")
+            body = await json_of(request, _BODY)
         except (BadToken, BodyTooLarge):
             return _answer(UNIFORM)
-        return _answer(await room.instructions.perform(token))
+        return _answer(await room.instructions.perform(body.get("instruction", ""), body.get("assertion")))
 
     async def suspension_page(request: Request) -> Response:
         return room.pages.render(request, "accounts/suspend.html", outcome=None)

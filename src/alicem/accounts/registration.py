@@ -1,21 +1,29 @@
-"""Registering a security code, and making the account with its first phone."""
+"""Registering a security code, and making the account with its first phone, or giving an account another phone.
+
+One document has one account: whoever enrols with a document that has one goes on with it, number and all, so that services know them again.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from alicem import jose, journal
-from alicem.accounts import at_rest, records, suspension
-from alicem.accounts.states import Event, State
+from alicem.accounts import at_rest, life, records, suspension
+from alicem.accounts.states import JOURNAL, Event, Stage, State, after
+from alicem.credential import Status, set_status
 from alicem.evidence import Evidence
 from alicem.jose import BadToken
 from alicem.keys import KeyRing
+
+MOST_PHONES = 5
+"""Phones an account may have."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,55 @@ class Registration:
 
 @dataclass(frozen=True)
 class NewAccount:
+    """An account with its first phone, or another phone of the account that the document has already.
+
+    `fingerprints`: of the document under every live key, newest first. `seen`: how the document's account was when
+    the document was checked: a suspension since then makes the phone void. `keep`: whether the earlier phones stay. `continues`: number of the
+    account whose phone and code asked that this document, another of the same person, take the place of its own.
+    """
+
     evidence: Evidence
     device_key: EllipticCurvePublicKey
     key_kind: str
+    passkey: EllipticCurvePublicKey | None
     pin_key: EllipticCurvePublicKey
-    share: bytes
-    suspension_code: str
+    share: bytes = field(repr=False)
+    suspension_code: str = field(repr=False)
+    fingerprints: tuple[str, ...]
+    seen: State | None = None
+    keep: bool = False
+    continues: int | None = None
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The account a document has already. `phones`: how many of them are active."""
+
+    number: int
+    state: State
+    phones: int
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether another phone may join those it has."""
+        return self.state is State.ACTIVE and 0 < self.phones < MOST_PHONES
+
+
+def earlier(connection: Connection, fingerprints: Sequence[str]) -> Earlier | None:
+    """The account of a document under any live fingerprint key."""
+    number = records.by_fingerprints(connection, fingerprints)
+    if number is None:
+        return None
+    state = State(records.state_of(connection, number))
+    return Earlier(number, state, records.active_phones(connection, number))
+
+
+def chip_was_read(connection: Connection, fingerprints: Sequence[str]) -> Earlier | None:
+    """The account of a document whose chip was just read; its row moves to the newest fingerprint key, which needs the number only a chip gives."""
+    found = earlier(connection, fingerprints)
+    if found is not None:
+        records.set_fingerprint(connection, found.number, fingerprints[0])
+    return found
 
 
 def read_registration(
@@ -59,46 +110,82 @@ def create(
     now: datetime,
     rng: Callable[[int], bytes],
 ) -> int:
-    """Write account and phone; the account number. The document's earlier account, if any, is closed: one document, one account."""
-    earlier = records.by_fingerprints(connection, (new.evidence.document.fingerprint,))
-    if earlier is not None:
-        records.move(connection, earlier, Event.CLOSE)
-        journal.append(connection, now, "account_closed", rng, content={"by": "enrolled_again"})
-    number = int.from_bytes(rng(8), "big") >> 11  # 53 bits: exact in every JSON reader
-    month = f"{now:%Y-%m}"
-    connection.execute(
-        insert(records.accounts).values(
-            number=number,
-            state=State.ENROLLED,
-            level=int(new.evidence.level),
-            used_month=month,
-            checked_month=month,
-            fingerprint=new.evidence.document.fingerprint,
-            suspension=suspension.digest(new.suspension_code),
-            status_index=status_index,
-        )
-    )
-    _add_phone(connection, number, new, ring, rng)
-    content = {"path": new.evidence.path, "level": new.evidence.level.name.lower(), "key_kind": new.key_kind}
-    journal.append(connection, now, "account_enrolled", rng, account=number, content=content)
+    """Write account and phone, or the phone alone where the document or `continues` names an account; the account's number."""
+    known = earlier(connection, new.fingerprints)
+    if new.continues is not None and known is not None and known.number != new.continues:
+        life.apply(connection, known.number, Event.CLOSE, by="continued", now=now, rng=rng)
+        known = None  # the same person, who had begun anew with the other document
+    number = new.continues if known is None else known.number
+    if number is None or not records.lives(connection, number):
+        number = _begin(connection, new, now, rng)
+    else:
+        _continue(connection, number, new, now, rng)
+    _add_phone(connection, number, new, status_index, _stage(new, known), ring, rng)
     return number
 
 
+def _stage(new: NewAccount, known: Earlier | None) -> Stage:
+    if known is not None and known.state is State.SUSPENDED and new.seen is not State.SUSPENDED:
+        return Stage.VOID
+    return Stage.JOINING if new.keep and known is not None and known.may_keep else Stage.ISSUED
+
+
+def _begin(connection: Connection, new: NewAccount, now: datetime, rng: Callable[[int], bytes]) -> int:
+    number = int.from_bytes(rng(8), "big") >> 11  # 53 bits: exact in every JSON reader
+    month = f"{now:%Y-%m}"
+    records.add_account(
+        connection,
+        number=number,
+        state=after(None, Event.ENROL),
+        used_month=month,
+        checked_month=month,
+        fingerprint=new.fingerprints[0],
+        suspension=suspension.digest(new.suspension_code),
+    )
+    journal.append(connection, now, JOURNAL[Event.ENROL], rng, account=number, content=_content(new))
+    return number
+
+
+def _continue(connection: Connection, number: int, new: NewAccount, now: datetime, rng: Callable[[int], bytes]) -> None:
+    """The person was checked again: the account keeps its number, and what its new phone brings takes effect with the first right code."""
+    for index in records.remove_waiting_phones(connection, number):
+        set_status(connection, index, Status.REVOKED)
+    records.recheck(
+        connection,
+        number,
+        checked_month=f"{now:%Y-%m}",
+        fingerprint=new.fingerprints[0],
+        suspension=suspension.digest(new.suspension_code),
+    )
+    journal.append(connection, now, "phone_issued", rng, account=number, content=_content(new))
+
+
+def _content(new: NewAccount) -> dict[str, Any]:
+    evidence = new.evidence
+    return {"path": evidence.path, "level": evidence.level.name.lower(), "key_kind": new.key_kind}
+
+
 def _add_phone(
-    connection: Connection, number: int, new: NewAccount, ring: KeyRing, rng: Callable[[int], bytes]
+    connection: Connection,
+    number: int,
+    new: NewAccount,
+    status_index: int,
+    stage: Stage,
+    ring: KeyRing,
+    rng: Callable[[int], bytes],
 ) -> None:
     thumbprint = jose.thumbprint(new.device_key)
     pin_key = json.dumps(jose.public_jwk(new.pin_key)).encode()
-    connection.execute(
-        insert(records.phones).values(
-            account=number,
-            thumbprint=thumbprint,
-            device_key=json.dumps(jose.public_jwk(new.device_key)),
-            key_kind=new.key_kind,
-            pin_key=at_rest.protect(ring, rng, thumbprint, "pin_key", pin_key),
-            share=at_rest.protect(ring, rng, thumbprint, "share", new.share),
-            sequence=0,
-            used=0,
-            paused_until=0,
-        )
+    records.add_phone(
+        connection,
+        account=number,
+        thumbprint=thumbprint,
+        device_key=json.dumps(jose.public_jwk(new.device_key)),
+        key_kind=new.key_kind,
+        passkey=None if new.passkey is None else json.dumps(jose.public_jwk(new.passkey)),
+        stage=stage,
+        level=int(new.evidence.level),
+        status_index=status_index,
+        pin_key=at_rest.protect(ring, rng, thumbprint, "pin_key", pin_key),
+        share=at_rest.protect(ring, rng, thumbprint, "share", new.share),
     )

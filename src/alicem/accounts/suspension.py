@@ -8,8 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from alicem import journal
-from alicem.accounts import records
+from alicem.accounts import life, records
 from alicem.accounts.states import Event
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -37,6 +36,5 @@ def suspend(connection: Connection, typed: str, now: datetime, rng: Callable[[in
     number = records.by_suspension(connection, digest(typed))
     if number is None:
         return False
-    records.move(connection, number, Event.SUSPEND)
-    journal.append(connection, now, "account_suspended", rng, account=number, content={"by": "suspension_code"})
+    life.apply(connection, number, Event.SUSPEND, by="suspension_code", now=now, rng=rng)
     return True

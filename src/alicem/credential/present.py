@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alicem import jose
@@ -28,12 +28,13 @@ class CredentialRefused(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What this presentation must answer. `claims`: what may be disclosed."""
+    """What this presentation must answer. `claims`: what may be disclosed. `grace`: how long past its end the credential still speaks."""
 
     nonce: str
     audience: str
     claims: frozenset[str]
-    transaction_data: tuple[str, ...]
+    transaction_data: tuple[str, ...] = ()
+    grace: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def verify_presentation(token: str, expected: Expected, issuers: Sequence[Signin
         claims = sdjwt.reveal(payload, presented.disclosures)
     except BadToken as error:
         raise CredentialRefused("credential_malformed", str(error)) from error
-    _check_validity(payload, now)
+    _check_validity(payload, now - expected.grace, now)
     holder = _holder(payload)
     _check_key_binding(presented, holder, expected, now)
     disclosed = {one.name for one in presented.disclosures}
@@ -80,13 +81,12 @@ def _issued(token: str, issuers: Sequence[SigningKey]) -> dict[str, Any]:
     raise CredentialRefused("credential_untrusted", "signed by none of our keys")
 
 
-def _check_validity(payload: Mapping[str, Any], now: datetime) -> None:
-    at = int(now.timestamp())
+def _check_validity(payload: Mapping[str, Any], end_after: datetime, now: datetime) -> None:
     if payload.get("vct") != VCT:
         raise CredentialRefused("credential_untrusted", "another type of credential")
-    if not isinstance(payload.get("exp"), int) or at >= payload["exp"]:
+    if not isinstance(payload.get("exp"), int) or end_after.timestamp() >= payload["exp"]:
         raise CredentialRefused("credential_expired", "past its exp")
-    if not isinstance(payload.get("iat"), int) or at < payload["iat"] - _FRESH:
+    if not isinstance(payload.get("iat"), int) or now.timestamp() < payload["iat"] - _FRESH:
         raise CredentialRefused("credential_expired", "not valid yet")
 
 

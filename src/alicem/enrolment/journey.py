@@ -11,6 +11,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from alicem.accounts import NewAccount
+from alicem.accounts.states import State
 from alicem.credential import Offers
 from alicem.enrolment.children import SessionProcess
 from alicem.enrolment.pool import Pool
@@ -56,7 +57,10 @@ class Journey:
     checks: list[Check] = field(default_factory=list)
     erased: list[tuple[str, datetime]] = field(default_factory=list)
     measurements: dict[str, Any] = field(default_factory=dict)
+    fingerprints: tuple[str, ...] = ()
+    seen: State | None = None
     new: NewAccount | None = None
+    account: int = 0
     reply_key: EllipticCurvePublicKey | None = None
 
     @property

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from starlette.websockets import WebSocket, WebSocketState
 
 from alicem import jose
+from alicem.accounts import passkey
 from alicem.enrolment.children import SessionProcess
 from alicem.jose import BadToken
 from alicem.reasons import Reason, Refused
@@ -52,6 +53,7 @@ class Chosen:
     path: str
     language: str
     at: datetime
+    passkey: EllipticCurvePublicKey | None = None
 
 
 class Session:
@@ -67,6 +69,8 @@ class Session:
         self.task: asyncio.Task[None] | None = None
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.ended = False
+        self.connected = asyncio.Event()
+        """Set while a phone that proved the device key is on the line."""
         self._socket: WebSocket | None = None
         self._sent, self._received, self._messages = 0, 0, 0
         self._step: dict[str, Any] = {}
@@ -153,6 +157,7 @@ class Session:
         proven = self._proof(message, challenge, "resume" if known else "choose")
         before, self._socket = self._socket, socket
         self._cancel_absence()
+        self.connected.set()
         if not known:
             self.chosen = proven
             begin(self)
@@ -191,7 +196,21 @@ class Session:
         if payload.get("terms_version") != self.terms_version or payload.get("path") not in ("face", "office"):
             raise ProtocolError(4401)
         language = "en" if message.get("language") == "en" else "fr"
-        return Chosen(key, seal_key, str(message.get("key_kind"))[:20], payload["path"], language, self.clock())
+        kind, shown = self._key_kind(message)
+        return Chosen(key, seal_key, kind, payload["path"], language, self.clock(), shown)
+
+    def _key_kind(self, message: dict[str, Any]) -> tuple[str, EllipticCurvePublicKey | None]:
+        """The kind of the phone's key, and the passkey that shows it. A passkey tells itself whether it may be copied."""
+        kind = str(message.get("key_kind"))[:20]
+        if kind != passkey.KIND:
+            return ("" if kind == passkey.SYNCED else kind), None
+        try:
+            shown = message["passkey"]
+            key, assertion = jose.public_key(shown["public_key"]), passkey.parse(shown["assertion"])
+            passkey.check(assertion, key, message["proof"].encode(), self.origin)
+        except (BadToken, KeyError, TypeError) as error:
+            raise ProtocolError(4401) from error
+        return assertion.kind, key
 
     def _read(self, text: str) -> dict[str, Any]:
         self._messages += 1
@@ -244,6 +263,7 @@ class Session:
         if self._socket is not socket:
             return
         self._socket = None
+        self.connected.clear()
         if not self.ended and self.task is not None:
             seconds = self._limits.resume_seconds
             if self._position is not None:
