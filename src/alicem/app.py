@@ -8,19 +8,20 @@ import binascii
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from alicem import journal, provider, reasons
+from alicem import jobs, journal, provider, reasons
 from alicem.accounts import endpoints as accounts_endpoints
-from alicem.accounts import records as accounts_records
+from alicem.accounts import notices
 from alicem.accounts.instruction import Instructions
 from alicem.credential import Offers
 from alicem.credential import endpoints as credential_endpoints
@@ -42,6 +43,7 @@ from alicem.web.static_files import static_routes
 
 _SWEEP_SECONDS = 60.0
 _SEAL_SECONDS = 1.0
+_RETAIN_SECONDS = 86_400.0
 _log = structlog.get_logger("alicem")
 
 
@@ -90,6 +92,7 @@ def build(settings: Settings) -> Parts:
         *static_routes(),
         *site.routes(pages, settings, reasons.load()),
         *credential_endpoints.routes(credential_endpoints.Credentials(settings, store, ring, offers, now, rng)),
+        *notices.routes(settings, store, ring, now, rng),
         *accounts_endpoints.routes(accounts_endpoints.Accounts(settings, store, instructions, pages, now, rng)),
         *enrolment_endpoints.routes(sessions),
         *provider.routes(provider.Provider(settings, store, ring, clients, now, rng, pages)),
@@ -121,13 +124,13 @@ async def _life(parts: Parts) -> AsyncIterator[None]:
     """Warm a session process, run the recurring jobs, and leave nothing behind at the end."""
     if "enrolment" in parts.settings.service.roles and models.ready():
         parts.pool.warm()
-    jobs = [asyncio.create_task(_seal_for_ever(parts)), asyncio.create_task(_sweep_for_ever(parts))]
+    recurring = [asyncio.create_task(one(parts)) for one in (_seal_for_ever, _sweep_for_ever, _retain_for_ever)]
     try:
         yield
     finally:
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        for task in recurring:
+            task.cancel()
+        await asyncio.gather(*recurring, return_exceptions=True)
         await parts.sessions.close()
         await parts.pool.close()
         await parts.registry.close()
@@ -144,8 +147,19 @@ async def _seal_for_ever(parts: Parts) -> None:
 
 
 async def _sweep_for_ever(parts: Parts) -> None:
-    days = parts.settings.retention.face_try_days
     while True:
-        await parts.store.write(lambda c: accounts_records.expire(c, now(), days))
-        await parts.store.write(lambda c: provider.expire(c, now()))
+        await jobs.sweep(parts.store, parts.settings.retention, now())
         await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def _retain_for_ever(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)  # a start has better to do
+        try:
+            report = await jobs.retain(parts.store, parts.settings.retention, now=now(), rng=secrets.token_bytes)
+            _log.info("retention", **asdict(report))
+        except jobs.TooMany as refused:
+            _log.warning("retention erased nothing: is the clock right?", due=refused.due, accounts=refused.accounts)
+        except DBAPIError as error:
+            _log.error("retention ended early", error=type(error.orig).__name__)
+        await asyncio.sleep(_RETAIN_SECONDS)

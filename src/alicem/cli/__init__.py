@@ -18,6 +18,7 @@ SUBJECTS = {
     "trust": "trust:app",
     "journal": "operate:journal_app",
     "db": "operate:db_app",
+    "jobs": "jobs:app",
     "registry": "services:registry_app",
     "broker": "services:broker_app",
 }
