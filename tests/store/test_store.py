@@ -60,6 +60,27 @@ def test_one_that_fails_undoes_itself_alone_and_says_why(tmp_path: Path) -> None
     store.close()
 
 
+def test_whoever_goes_away_takes_nobody_with_them(tmp_path: Path) -> None:
+    store = made(tmp_path)
+
+    def slow(connection: Connection) -> None:
+        time.sleep(0.2)
+        add(1)(connection)  # type: ignore[operator]
+
+    async def leave() -> int:
+        begun = asyncio.create_task(store.write(slow))
+        await asyncio.sleep(0.05)
+        waiting = asyncio.create_task(store.write(add(2)))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        begun.cancel()
+        waiting.cancel()
+        return await asyncio.wait_for(store.write(add(3)), 5)  # type: ignore[arg-type]
+
+    assert asyncio.run(leave()) == 3
+    assert count(store) == 2  # what had begun was done, what had not was not
+    store.close()
+
+
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     store = made(tmp_path)
     asyncio.run(store.read(add(1)))  # type: ignore[arg-type]

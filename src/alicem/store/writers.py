@@ -43,7 +43,8 @@ class GroupWriter:
     def _write_for_ever(self) -> None:
         while (first := self._works.get()) is not None:
             group = [first, *self._waiting()]
-            self._commit([one for one in group if one is not None])
+            # From here on nobody can take a work back: whoever waits for it may go, its outcome has a place to lie.
+            self._commit([one for one in group if one is not None and one[1].set_running_or_notify_cancel()])
             if None in group:
                 return
 
