@@ -1,5 +1,6 @@
 """The journal: any change, gap, cut or reordering shows; erasing what a row says does not."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from alicem import journal, keys
 from alicem.journal.records import erase_content
 from alicem.journal.seal import JournalBroken, merkle_root
 from alicem.keys import KeyRing
-from alicem.store import Store, upgrade
+from alicem.store import Store
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -25,10 +26,9 @@ def ring(tmp_path: Path) -> KeyRing:
 
 
 @pytest.fixture
-def connection(tmp_path: Path, ring: KeyRing) -> Iterator[Connection]:
+def connection(database_url: str, ring: KeyRing) -> Iterator[Connection]:
     """Three segments of five rows, two rows waiting."""
-    store = Store(f"sqlite:///{tmp_path}/a.db")
-    upgrade(store.engine)
+    store = Store(database_url)
     with store.engine.begin() as connection:
         for number in range(17):
             journal.append(connection, NOW, "signed_in", secrets.token_bytes, account=number % 3, content={"n": number})
@@ -74,6 +74,8 @@ def test_erasing_content_keeps_the_chain(connection: Connection, ring: KeyRing) 
     ],
 )
 def test_every_change_shows(connection: Connection, ring: KeyRing, change: str) -> None:
+    if connection.dialect.name == "postgresql":
+        change = re.sub(r"x'(\w+)'", r"'\\x\1'", change)
     connection.exec_driver_sql(change)
     with pytest.raises(JournalBroken):
         journal.verify(connection, ring.signing_all("journal"))

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     Connection,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -23,6 +22,8 @@ from sqlalchemy import (
     update,
 )
 
+from alicem.store import Int64
+
 metadata = MetaData()
 
 sign_ins = Table(
@@ -30,7 +31,7 @@ sign_ins = Table(
     metadata,
     Column("id", String(43), primary_key=True),
     Column("browser", String(64), nullable=False, comment="SHA-256 of the cookie"),
-    Column("expires", Integer, nullable=False),
+    Column("expires", Int64, nullable=False),
     Column("request", Text, nullable=False, comment="what the service asked, JSON"),
     Column("provider", String(40)),
     Column(
@@ -47,7 +48,7 @@ codes = Table(
     "codes",
     metadata,
     Column("code", String(64), primary_key=True, comment="SHA-256"),
-    Column("expires", Integer, nullable=False),
+    Column("expires", Int64, nullable=False),
     Column("client", String(80), nullable=False),
     Column("redirect_uri", Text, nullable=False),
     Column("challenge", String(43), comment="PKCE S256"),
@@ -58,7 +59,7 @@ redeemed = Table(
     "redeemed",
     metadata,
     Column("code", String(64), primary_key=True, comment="SHA-256"),
-    Column("expires", Integer, nullable=False),
+    Column("expires", Int64, nullable=False),
     Column(
         "token", String(64), nullable=False, comment="SHA-256 of the token it gave: revoked if the code comes again"
     ),
@@ -68,7 +69,7 @@ tokens = Table(
     "tokens",
     metadata,
     Column("token", String(64), primary_key=True, comment="SHA-256"),
-    Column("expires", Integer, nullable=False),
+    Column("expires", Int64, nullable=False),
     Column("client", String(80), nullable=False),
     Column("answer", LargeBinary, nullable=False, comment="sealed to the token"),
 )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, Integer, SmallInteger, Table, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Connection, Integer, SmallInteger, Table, select, update
 
-from alicem.store import metadata
+from alicem.store import Prepared, insert_new, metadata
 
 statuses = Table(
     "statuses",
@@ -14,15 +13,12 @@ statuses = Table(
     Column("value", SmallInteger, nullable=False, comment="0 valid, 1 revoked, 2 suspended"),
 )
 
+_CLAIM = Prepared(insert_new(statuses), "idx", "value")
+
 
 def claim_index(connection: Connection, index: int) -> bool:
     """Whether the index was free and is now taken."""
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(statuses).values(idx=index, value=0))
-    except IntegrityError:
-        return False
-    return True
+    return _CLAIM.run(connection, idx=index, value=0) == 1
 
 
 def set_value(connection: Connection, index: int, value: int) -> None:

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, Connection, LargeBinary, String, Table, func, insert, select, text, update
 
-from alicem.store import metadata
+from alicem.store import Int64, Prepared, metadata
 
 journal = Table(
     "journal",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("at", Integer, nullable=False, comment="Unix time"),
+    Column("number", Int64, primary_key=True),
+    Column("at", Int64, nullable=False, comment="Unix time"),
     Column("event", String(40), nullable=False),
     Column("account", BigInteger, comment="account number; absent for sign-ins and refusals"),
     Column("salt", LargeBinary, comment="16 random bytes; gone once erased"),
@@ -30,14 +30,16 @@ journal = Table(
 segments = Table(
     "journal_segments",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("first", Integer, nullable=False),
-    Column("last", Integer, nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("number", Int64, primary_key=True),
+    Column("first", Int64, nullable=False),
+    Column("last", Int64, nullable=False),
+    Column("at", Int64, nullable=False),
     Column("root", LargeBinary, nullable=False, comment="Merkle root of the rows' leaves (RFC 6962 §2.1)"),
     Column("previous", LargeBinary, nullable=False, comment="SHA-256 of the previous seal"),
     Column("seal", String, nullable=False, comment="JWS of number, rows, root, previous and time"),
 )
+
+_APPEND = Prepared(insert(journal).inline(), "at", "event", "account", "salt", "content", "digest")
 
 
 def append(
@@ -53,11 +55,28 @@ def append(
     salt = rng(16)
     body = json.dumps(content or {}, sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(salt + body).digest()
-    connection.execute(
-        insert(journal).values(
-            at=int(now.timestamp()), event=event, account=account, salt=salt, content=body, digest=digest
-        )
-    )
+    at = int(now.timestamp())
+    _APPEND.run(connection, at=at, event=event, account=account, salt=salt, content=body, digest=digest)
+
+
+def settle(connection: Connection) -> None:
+    """Until this transaction ends, rows that no seal covers follow each other without a gap and none can appear among them.
+
+    On SQLite they always do: one writer, and the highest number plus one. PostgreSQL draws a number before its transaction ends: the
+    lock waits for those under way, and what failed left a gap, which is closed. Whoever began after another's commit stays after it.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    connection.execute(text("LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE"))
+    after = last_sealed(connection)
+    rows = select(journal.c.number, (after + func.row_number().over(order_by=journal.c.number)).label("place"))
+    placed = rows.where(journal.c.number > after).subquery()
+    wrong = (journal.c.number == placed.c.number) & (placed.c.number != placed.c.place)
+    if connection.execute(update(journal).where(wrong).values(number=-placed.c.place)).rowcount:
+        # By way of negative numbers: uniqueness is checked row by row.
+        connection.execute(update(journal).where(journal.c.number < 0).values(number=-journal.c.number))
+        last = connection.execute(select(func.max(journal.c.number))).scalar_one()
+        connection.execute(text(f"ALTER SEQUENCE journal_number_seq RESTART WITH {last + 1:d}"))
 
 
 def erase_content(connection: Connection, account: int) -> None:

@@ -23,6 +23,7 @@ class JournalBroken(Exception):
 
 def seal(connection: Connection, key: SigningKey, now: datetime) -> int:
     """Seal what was not sealed yet; how many rows that were."""
+    records.settle(connection)
     last = records.last_segment(connection)
     rows = records.unsealed(connection, last.last if last else 0, _MOST)
     if not rows:

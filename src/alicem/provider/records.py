@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from alicem.store import metadata
+from alicem.store import Int64, metadata
 
 WAITING = "waiting"
 APPROVED = "approved"
@@ -34,7 +34,7 @@ signins = Table(
     "signins",
     metadata,
     Column("signin", String(22), primary_key=True, comment="128 random bits"),
-    Column("expires_at", Integer, nullable=False, index=True, comment="Unix time"),
+    Column("expires_at", Int64, nullable=False, index=True, comment="Unix time"),
     Column("client_id", String(200), nullable=False),
     Column("redirect_uri", String(2000), nullable=False),
     Column("scope", String(400), nullable=False, comment="scopes granted, separated by spaces"),
@@ -54,7 +54,7 @@ codes = Table(
     "codes",
     metadata,
     Column("code_hash", LargeBinary, primary_key=True),
-    Column("expires_at", Integer, nullable=False, index=True, comment="Unix time"),
+    Column("expires_at", Int64, nullable=False, index=True, comment="Unix time"),
     Column("sealed", LargeBinary, nullable=False, comment="claims, under a key derived from the code"),
 )
 
@@ -63,7 +63,7 @@ access_tokens = Table(
     metadata,
     Column("token_hash", LargeBinary, primary_key=True),
     Column("code_hash", LargeBinary, nullable=False, index=True, comment="the code it came from: a replay revokes it"),
-    Column("expires_at", Integer, nullable=False, index=True, comment="Unix time"),
+    Column("expires_at", Int64, nullable=False, index=True, comment="Unix time"),
     Column("sealed", LargeBinary, nullable=False, comment="claims, under a key derived from the access token"),
 )
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from alicem.registry.records import HolderUnknown, RegistryError, documents, metadata, persons
 from alicem.settings import SettingsError, secret
-from alicem.store import Store
+from alicem.store import Int64, Store
 
 notices = Table(
     "notices",
@@ -28,9 +28,9 @@ notices = Table(
     Column("reference", String(64), nullable=False, unique=True, comment="random"),
     Column("document", ForeignKey("documents.row"), nullable=False, index=True),
     Column("notice", String(9), nullable=False, comment="lost, stolen, cancelled or deceased"),
-    Column("at", Integer, nullable=False, comment="Unix time of the declaration"),
+    Column("at", Int64, nullable=False, comment="Unix time of the declaration"),
     Column("refused", Integer, nullable=False, comment="how often the provider called it malformed"),
-    Column("due", Integer, nullable=False, comment="Unix time before which it is not sent again"),
+    Column("due", Int64, nullable=False, comment="Unix time before which it is not sent again"),
 )
 
 WORDS = {"lost": "lost", "stolen": "stolen", "cancelled": "cancelled", "found": "valid", "valid": "valid"}

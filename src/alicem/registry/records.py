@@ -26,6 +26,8 @@ from sqlalchemy import (
     update,
 )
 
+from alicem.store import Int64
+
 metadata = MetaData()
 
 persons = Table(
@@ -63,8 +65,8 @@ letters = Table(
     Column("reference", String(64), primary_key=True, comment="chosen by the caller"),
     Column("person", ForeignKey("persons.number"), nullable=False),
     Column("notice", String(16), nullable=False),
-    Column("at", Integer, nullable=False, comment="Unix time of what the letter tells of"),
-    Column("carried_at", Integer, comment="Unix time; null until the carrier has it"),
+    Column("at", Int64, nullable=False, comment="Unix time of what the letter tells of"),
+    Column("carried_at", Int64, comment="Unix time; null until the carrier has it"),
 )
 
 DOCUMENT_STATUS = ("valid", "lost", "stolen", "cancelled")

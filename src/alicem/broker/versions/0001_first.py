@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from alicem.store import Int64
+
 revision = "0001"
 down_revision = None
 
@@ -12,7 +14,7 @@ def upgrade() -> None:
         "sign_ins",
         sa.Column("id", sa.String(43), primary_key=True),
         sa.Column("browser", sa.String(64), nullable=False, comment="SHA-256 of the cookie"),
-        sa.Column("expires", sa.Integer, nullable=False),
+        sa.Column("expires", Int64, nullable=False),
         sa.Column("request", sa.Text, nullable=False, comment="what the service asked, JSON"),
         sa.Column("provider", sa.String(40)),
         sa.Column("state", sa.String(64), unique=True),
@@ -23,7 +25,7 @@ def upgrade() -> None:
     op.create_table(
         "codes",
         sa.Column("code", sa.String(64), primary_key=True, comment="SHA-256"),
-        sa.Column("expires", sa.Integer, nullable=False),
+        sa.Column("expires", Int64, nullable=False),
         sa.Column("client", sa.String(80), nullable=False),
         sa.Column("redirect_uri", sa.Text, nullable=False),
         sa.Column("challenge", sa.String(43), comment="PKCE S256"),
@@ -32,13 +34,13 @@ def upgrade() -> None:
     op.create_table(
         "redeemed",
         sa.Column("code", sa.String(64), primary_key=True, comment="SHA-256"),
-        sa.Column("expires", sa.Integer, nullable=False),
+        sa.Column("expires", Int64, nullable=False),
         sa.Column("token", sa.String(64), nullable=False),
     )
     op.create_table(
         "tokens",
         sa.Column("token", sa.String(64), primary_key=True, comment="SHA-256"),
-        sa.Column("expires", sa.Integer, nullable=False),
+        sa.Column("expires", Int64, nullable=False),
         sa.Column("client", sa.String(80), nullable=False),
         sa.Column("answer", sa.LargeBinary, nullable=False, comment="sealed to the token"),
     )

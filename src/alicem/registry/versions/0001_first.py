@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from alicem.store import Int64
+
 revision = "0001"
 down_revision = None
 
@@ -38,6 +40,6 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(64), primary_key=True, comment="chosen by the caller"),
         sa.Column("person", sa.Integer, sa.ForeignKey("persons.number"), nullable=False),
         sa.Column("notice", sa.String(16), nullable=False),
-        sa.Column("at", sa.Integer, nullable=False, comment="Unix time of what the letter tells of"),
-        sa.Column("carried_at", sa.Integer, comment="Unix time; null until the carrier has it"),
+        sa.Column("at", Int64, nullable=False, comment="Unix time of what the letter tells of"),
+        sa.Column("carried_at", Int64, comment="Unix time; null until the carrier has it"),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from alicem.store import Int64
+
 revision = "0002"
 down_revision = "0001"
 
@@ -14,7 +16,7 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(64), nullable=False, unique=True, comment="random"),
         sa.Column("document", sa.Integer, sa.ForeignKey("documents.row"), nullable=False, index=True),
         sa.Column("notice", sa.String(9), nullable=False, comment="lost, stolen, cancelled or deceased"),
-        sa.Column("at", sa.Integer, nullable=False, comment="Unix time of the declaration"),
+        sa.Column("at", Int64, nullable=False, comment="Unix time of the declaration"),
         sa.Column("refused", sa.Integer, nullable=False, comment="how often the provider called it malformed"),
-        sa.Column("due", sa.Integer, nullable=False, comment="Unix time before which it is not sent again"),
+        sa.Column("due", Int64, nullable=False, comment="Unix time before which it is not sent again"),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from alicem.store import Int64
+
 revision = "0001"
 down_revision = None
 
@@ -15,7 +17,7 @@ def upgrade() -> None:
         "face_tries",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("fingerprint", sa.String(100), nullable=False, index=True),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("at", Int64, nullable=False),
         sa.Column("counted", sa.SmallInteger, nullable=False),
     )
 
@@ -23,8 +25,8 @@ def upgrade() -> None:
 def _journal() -> None:
     op.create_table(
         "journal",
-        sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("number", Int64, primary_key=True),
+        sa.Column("at", Int64, nullable=False),
         sa.Column("event", sa.String(40), nullable=False),
         sa.Column("account", sa.BigInteger),
         sa.Column("salt", sa.LargeBinary),
@@ -33,10 +35,10 @@ def _journal() -> None:
     )
     op.create_table(
         "journal_segments",
-        sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("first", sa.Integer, nullable=False),
-        sa.Column("last", sa.Integer, nullable=False),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("number", Int64, primary_key=True),
+        sa.Column("first", Int64, nullable=False),
+        sa.Column("last", Int64, nullable=False),
+        sa.Column("at", Int64, nullable=False),
         sa.Column("root", sa.LargeBinary, nullable=False),
         sa.Column("previous", sa.LargeBinary, nullable=False),
         sa.Column("seal", sa.String, nullable=False),
@@ -76,18 +78,18 @@ def _phones() -> None:
         sa.Column("share", sa.LargeBinary, nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("used", sa.SmallInteger, nullable=False),
-        sa.Column("paused_until", sa.Integer, nullable=False),
+        sa.Column("paused_until", Int64, nullable=False),
         sa.Column("last_instruction", sa.LargeBinary),
         sa.Column("last_outcome", sa.String(20)),
     )
     op.create_table(
         "challenges",
         sa.Column("digest", sa.LargeBinary, primary_key=True),
-        sa.Column("expires", sa.Integer, nullable=False),
+        sa.Column("expires", Int64, nullable=False),
     )
     op.create_table(
         "approvals",
         sa.Column("digest", sa.LargeBinary, primary_key=True),
         sa.Column("phone", sa.Integer, sa.ForeignKey("phones.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("expires", sa.Integer, nullable=False),
+        sa.Column("expires", Int64, nullable=False),
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from alicem.store import Int64
+
 revision = "0002"
 down_revision = "0001"
 
@@ -17,7 +19,7 @@ def upgrade() -> None:
     op.create_table(
         "signins",
         sa.Column("signin", sa.String(22), primary_key=True),
-        sa.Column("expires_at", sa.Integer, nullable=False, index=True),
+        sa.Column("expires_at", Int64, nullable=False, index=True),
         sa.Column("client_id", sa.String(200), nullable=False),
         sa.Column("redirect_uri", sa.String(2000), nullable=False),
         sa.Column("scope", sa.String(400), nullable=False),
@@ -35,14 +37,14 @@ def upgrade() -> None:
     op.create_table(
         "codes",
         sa.Column("code_hash", sa.LargeBinary, primary_key=True),
-        sa.Column("expires_at", sa.Integer, nullable=False, index=True),
+        sa.Column("expires_at", Int64, nullable=False, index=True),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "access_tokens",
         sa.Column("token_hash", sa.LargeBinary, primary_key=True),
         sa.Column("code_hash", sa.LargeBinary, nullable=False, index=True),
-        sa.Column("expires_at", sa.Integer, nullable=False, index=True),
+        sa.Column("expires_at", Int64, nullable=False, index=True),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
     )
 
