@@ -170,12 +170,18 @@ def test_the_document_lasts(persona: Persona) -> None:
 
 
 def test_everyone_looks_different_and_has_their_own_number() -> None:
-    for values in (
-        [repr(one.face) for one in PEOPLE.values()],
-        [one.document.number for one in PEOPLE.values()],
-        [one.email for one in PEOPLE.values()],
-    ):
-        assert len(set(values)) == len(PEOPLE)
+    people = [one for one in PEOPLE.values() if one.renews is None]
+    for values in ([repr(one.face) for one in people], [one.email for one in people]):
+        assert len(set(values)) == len(people)
+    assert len({one.document.number for one in PEOPLE.values()}) == len(PEOPLE)
+
+
+def test_whoever_renewed_a_document_is_the_same_person() -> None:
+    renewed = [one for one in PEOPLE.values() if one.renews is not None]
+    assert renewed
+    for one in renewed:
+        before = PEOPLE[one.renews or ""]
+        assert (one.face, one.registry, one.document.born) == (before.face, before.registry, before.document.born)
 
 
 COVERED = {

@@ -122,7 +122,8 @@ def test_an_accounts_life_by_command(town: Town, tmp_path: Path) -> None:
     where = ("--origin", town.alicem, "--stage", town.stage)
     enrolled = alicem("phone", "enrol", "--state", str(state), "--persona", "mael", *where)
     assert enrolled.returncode == 0, enrolled.stderr
-    assert json.loads(enrolled.stdout)["level"] == "substantial"
+    told = json.loads(enrolled.stdout)
+    assert told["receipt"]["level"] == "substantial" and len(told["suspension_code"].replace(" ", "")) == 20
 
     refused = alicem("phone", "suspend", "--state", str(state), "--code-file", str(wrong))
     assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "code_wrong")

@@ -115,6 +115,7 @@ def test_the_record_names_no_one_and_tests_no_code(storage: Storage, tmp_path: P
         "anchor",
         "language",
         "pending",
+        "next_salt",
     }
     assert b64(pin_key("482915", phone.salt).private_numbers().private_value.to_bytes(32, "big")) not in json.dumps(
         record

@@ -16,12 +16,13 @@ from alicem.cli.says import err, fail, out, refuse
 from alicem.demo import personas
 from alicem.demo.person import Person
 from alicem.jose import BadToken
+from alicem.phone import manage
 from alicem.phone.approve import approve as approve_request
 from alicem.phone.approve import fetch
 from alicem.phone.approve import refuse as refuse_request
 from alicem.phone.enrol import queue_text
-from alicem.phone.instruct import Device
-from alicem.phone.state import Phone, PhoneHasForgotten, Storage, new_phone
+from alicem.phone.instruct import AccountClosed, Device
+from alicem.phone.state import Phone, PhoneHasForgotten, Storage, UnknownVersion, new_phone
 from alicem.reasons import Refused
 
 app = typer.Typer(no_args_is_help=True, help="The phone in Python, after docs/protocols.")
@@ -37,8 +38,13 @@ def enrol(
     stage: Annotated[
         str, typer.Option("--stage", help="the demonstration's chips and mail box")
     ] = "http://127.0.0.1:8003",
+    keep_phones: Annotated[bool, typer.Option("--keep-phones", help="the identity's other phones stay")] = False,
+    renewing: Annotated[
+        Path | None,
+        typer.Option("--renewing", help="file with today's code: a renewed document continues this phone's identity"),
+    ] = None,
 ) -> None:
-    """Enrol a persona at a provider of the demo profile."""
+    """Enrol a persona at a provider of the demo profile; again, for another code, phone or document."""
     people = personas.load()
     if persona not in people:
         fail(f"no such persona: {persona}. There are {', '.join(people)}", 2)
@@ -48,8 +54,9 @@ def enrol(
             if message["type"] == "queue":
                 err.print(queue_text(message["position"], device.phone.language))
 
-        told = await Person(people[persona], device, stage, "", show).enrol()
-        out(told["receipt"])
+        today = None if renewing is None else _code(renewing)
+        told = await Person(people[persona], device, stage, "", show, keep_phones, today).enrol()
+        out({"receipt": told["receipt"], "suspension_code": told["suspension_code"]})
 
     storage = Storage(state)
     _run(storage, origin, work)
@@ -84,14 +91,59 @@ def refuse_(
     _run(Storage(state), None, work)
 
 
+@app.command("change-code")
+def change_code(
+    state: State,
+    code_file: CodeFile = None,
+    new_code_file: Annotated[Path | None, typer.Option("--new-code-file", help="file with the new six digits")] = None,
+) -> None:
+    """Choose another security code; finishes a change that was cut."""
+
+    async def work(device: Device) -> None:
+        if device.phone.next_salt is not None:
+            await manage.finish_change(device, _code(new_code_file, "New security code (the change was not finished)"))
+            return
+        code = _code(code_file)
+        await manage.change_code(device, code, _code(new_code_file, "New security code"))
+
+    _run(Storage(state), None, work)
+
+
+@app.command("suspension-code")
+def suspension_code(state: State, code_file: CodeFile = None) -> None:
+    """Draw a new suspension code, to be written down; the earlier one ends."""
+
+    async def work(device: Device) -> None:
+        drawn = await manage.new_suspension_code(device, _code(code_file))
+        out({"suspension_code": " ".join(drawn[i : i + 4] for i in range(0, 20, 4))})
+
+    _run(Storage(state), None, work)
+
+
+@app.command("remove-others")
+def remove_others(state: State, code_file: CodeFile = None) -> None:
+    """Remove every other phone of the account."""
+    _run(Storage(state), None, lambda device: manage.remove_others(device, _code(code_file)))
+
+
+@app.command("history")
+def history(
+    state: State,
+    code_file: CodeFile = None,
+    erase: Annotated[bool, typer.Option("--erase", help="and erase it here, where alone it is")] = False,
+) -> None:
+    """Print the uses of this phone as JSON."""
+
+    async def work(device: Device) -> None:
+        out(await manage.history(device, _code(code_file), erase=erase))
+
+    _run(Storage(state), None, work)
+
+
 @app.command("suspend")
 def suspend(state: State, code_file: CodeFile = None) -> None:
     """Suspend the account, effective on the next request."""
-
-    async def work(device: Device) -> None:
-        await device.instruct(_code(code_file), "suspend", b"suspend")
-
-    _run(Storage(state), None, work)
+    _run(Storage(state), None, lambda device: manage.suspend(device, _code(code_file)))
 
 
 @app.command("delete")
@@ -99,19 +151,19 @@ def delete(state: State, code_file: CodeFile = None) -> None:
     """Erase the account on both sides; prints the signed receipt."""
 
     async def work(device: Device) -> None:
-        answer = await device.instruct(_code(code_file), "close", b"close")
-        device.storage.wipe()
-        out({"receipt": answer.receipt})
+        out({"receipt": await manage.delete(device, _code(code_file))})
 
     _run(Storage(state), None, work)
 
 
 def _run(storage: Storage, origin: str | None, work: Callable[[Device], Awaitable[None]]) -> None:
-    """With the phone of this folder; a new one where `origin` says whose it will be."""
+    """With the phone of this folder; where `origin` is given, a phone that may still be new."""
     try:
-        phone = storage.load() if origin is None else _fresh(storage, origin)
+        phone = _known_or_new(storage, origin) if origin is not None else storage.load()
     except PhoneHasForgotten:
         fail("this phone has forgotten: enrol again, or come to an office", 1)
+    except UnknownVersion as error:
+        fail(str(error))
 
     async def main() -> None:
         async with httpx.AsyncClient(base_url=phone.origin, timeout=20, trust_env=False) as http:
@@ -121,18 +173,23 @@ def _run(storage: Storage, origin: str | None, work: Callable[[Device], Awaitabl
         asyncio.run(main())
     except Refused as refusal:
         refuse(refusal.reason)
+    except AccountClosed:
+        fail("this account was closed; everything here is erased", 1)
     except (httpx.HTTPError, OSError, BadToken) as error:
         fail(f"{type(error).__name__}: {error}")
 
 
-def _fresh(storage: Storage, origin: str) -> Phone:
-    phone = new_phone(origin, "fr", secrets.token_bytes)
-    storage.save(phone)
-    return phone
+def _known_or_new(storage: Storage, origin: str) -> Phone:
+    """The phone that is to be enrolled again, whose identity stays until the new one is there; else a new one, kept by nobody yet."""
+    try:
+        phone = storage.load()
+    except PhoneHasForgotten:
+        return new_phone(origin, "fr", secrets.token_bytes)
+    return phone if phone.origin == origin else new_phone(origin, "fr", secrets.token_bytes)
 
 
-def _code(file: Path | None) -> str:
+def _code(file: Path | None, asked: str = "Security code") -> str:
     if file is not None:
         return file.read_text("ascii").strip()
-    code: str = typer.prompt("Security code", hide_input=True)
+    code: str = typer.prompt(asked, hide_input=True)
     return code

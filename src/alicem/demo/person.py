@@ -70,13 +70,21 @@ class ActorCamera:
 
 
 class Person:
-    """One persona, one phone. `wrong`: what goes wrong (`face`, `document`, `chip`, `code`), or nothing. `observe`: told of every message."""
+    """One persona, one phone. `wrong`: what goes wrong (`face`, `document`, `chip`, `code`), or nothing. `observe`: told of every message.
+    `keep_phones`: the identity's other phones stay. `renewing`: today's code, where a renewed document continues this phone's identity."""
 
     def __init__(
-        self, persona: Persona, device: Device, stage: str, wrong: str, observe: Observe = lambda *_: None
+        self,
+        persona: Persona,
+        device: Device,
+        stage: str,
+        wrong: str,
+        observe: Observe = lambda *_: None,
+        keep_phones: bool = False,
+        renewing: str | None = None,
     ) -> None:
         self.persona, self.device, self.stage, self.wrong = persona, device, stage, wrong
-        self._observe = observe
+        self._observe, self._keep_phones, self._renewing = observe, keep_phones, renewing
         self._chip: Chip | None = None
         shown = impostor_of(persona) if wrong == "face" else persona
         self.camera = ActorCamera(shown)
@@ -94,11 +102,18 @@ class Person:
             lay_document=self._lay_document,
             camera=self.camera,
             read_letter=self._read_letter,
+            keep_phones=self._keep_phones,
+            renewing=self._renewing,
         )
 
     async def enrol(self) -> dict[str, Any]:
         enrolled = await Enrolment(self.device, self.holder(), self._observe).run()
-        return {"tell": "enrolled", "receipt": enrolled.receipt, "measurements": enrolled.measurements}
+        return {
+            "tell": "enrolled",
+            "receipt": enrolled.receipt,
+            "suspension_code": enrolled.suspension_code,
+            "measurements": enrolled.measurements,
+        }
 
     async def approve(self, link: str, number: str) -> dict[str, Any]:
         request = await fetch(self.device, link)
@@ -173,7 +188,6 @@ async def _main(arguments: argparse.Namespace) -> None:
             phone = storage.load()
         except PhoneHasForgotten:
             phone = new_phone(arguments.origin, "fr", secrets.token_bytes)
-            storage.save(phone)
         device = Device(storage, http, lambda: datetime.now(UTC), secrets.token_bytes, phone)
         person = Person(load()[arguments.persona], device, arguments.stage, arguments.wrong, _tell_message)
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -110,6 +110,7 @@ class PersonaFile:
     registry: PersonaRegistry
     expected: Mapping[str, Any]
     refused: str | None = None
+    renews: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Persona:
     registry: PersonaRegistry
     expected: Mapping[str, str]
     refused: str | None
+    renews: str | None
+    """The persona whose document this one takes the place of: the same person."""
 
     @property
     def shown_name(self) -> str:
@@ -198,11 +201,12 @@ def load_one(path: Path) -> Persona:
         registry=file.registry,
         expected={name: str(value) for name, value in file.expected.items()},
         refused=file.refused,
+        renews=file.renews,
     )
 
 
 def impostor_of(persona: Persona) -> Persona:
     """Somebody else for this person's document: the next adult of the same sex, who looks somewhat like them."""
     alike = [one for one in load().values() if one.document.sex == persona.document.sex and one.refused is None]
-    others = [one for one in alike if one.name != persona.name]
+    others = [one for one in alike if one.name != persona.name and one.renews is None]
     return next((one for one in others if one.name > persona.name), others[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,19 +115,19 @@ async def refuse(device: Device, request: SignInRequest, *, not_mine: bool = Fal
 
 
 def present(device: Device, credential: str, request: SignInRequest) -> str:
-    """The credential with the disclosures asked and no other, bound to this request (RFC 9901 §4.3)."""
+    """The credential with the disclosures asked and no other, bound to this request."""
+    hashes = [b64(hashlib.sha256(one.encode()).digest()) for one in request.transaction_data]
+    bound = {"transaction_data_hashes": hashes, "transaction_data_hashes_alg": "sha-256"}
+    return show(device, credential, request.claims, nonce=request.nonce, aud=request.client_id, **bound)
+
+
+def show(device: Device, credential: str, claims: Collection[str], **binding: Any) -> str:
+    """The credential with the disclosures named, and a key-binding proof over `binding` (RFC 9901 §4.3)."""
     whole = sdjwt.parse(credential)
-    shown = tuple(one for one in whole.disclosures if one.name in request.claims)
+    shown = tuple(one for one in whole.disclosures if one.name in claims)
     part = sdjwt.SdJwt(whole.issuer_jwt, shown, "")
-    binding = {
-        "nonce": request.nonce,
-        "aud": request.client_id,
-        "iat": int(device.clock().timestamp()),
-        "sd_hash": part.sd_hash,
-        "transaction_data_hashes": [b64(hashlib.sha256(one.encode()).digest()) for one in request.transaction_data],
-        "transaction_data_hashes_alg": "sha-256",
-    }
-    proof = jose.sign(device.phone.device_key, "kb+jwt", binding)
+    payload = {"iat": int(device.clock().timestamp()), "sd_hash": part.sd_hash, **binding}
+    proof = jose.sign(device.phone.device_key, "kb+jwt", payload)
     return "~".join([part.issuer_jwt, *(one.text for one in shown), proof])
 
 

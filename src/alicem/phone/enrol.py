@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from alicem import jose
 from alicem.enrolment.seal import Seal
 from alicem.jose import b64, unb64
+from alicem.phone.approve import show
 from alicem.phone.code import is_trivial, pin_key
 from alicem.phone.instruct import Device
-from alicem.phone.state import seal_vault
+from alicem.phone.state import new_phone, open_vault, seal_vault
 from alicem.phone.trust import anchor_of, verified
 from alicem.reasons import Refused
 from emrtd.contact import FIRST_CONTACT
@@ -28,6 +29,8 @@ from emrtd.errors import TagLost
 from emrtd.exchange import Batch, Command, Transmit, run_batch
 
 SUBPROTOCOL = "alicem.enrolment.v1"
+LASTING = ("birth_family_name", "given_name", "birthdate", "birthplace_cog", "birthcountry_cog")
+"""Claims that a renewed document must agree in."""
 FRAME_SECONDS, EYES_SECONDS = 0.1, 0.04
 _RECONNECTIONS = 5
 _QUEUE = {
@@ -71,6 +74,10 @@ class Holder:
     """The movement that the person cannot do: `smile` or `blink`."""
     colours: bool = True
     """Whether the screen may change its colour."""
+    keep_phones: bool = False
+    """Whether the account's other phones stay."""
+    renewing: str | None = None
+    """Today's code of this phone, where a renewed document is to continue its identity."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ class Enrolment:
         self, device: Device, holder: Holder, observe: Callable[[str, Message], None] = lambda *_: None
     ) -> None:
         self._device, self._holder, self._observe = device, holder, observe
+        self._phone = new_phone(device.phone.origin, device.phone.language, device.rng)  # the device's when all is done
         self._seal_key = ec.generate_private_key(ec.SECP256R1())
         self._seal: Seal | None = None
         self._session: Message = {}
@@ -146,7 +154,7 @@ class Enrolment:
         raise websockets.ConnectionClosedError(None, None)
 
     def _address(self) -> str:
-        parts = urlsplit(self._device.phone.origin)
+        parts = urlsplit(self._phone.origin)
         return str(urlunsplit(("wss" if parts.scheme == "https" else "ws", parts.netloc, self._session["url"], "", "")))
 
     async def _handle(self, message: Message) -> Enrolled | None:
@@ -166,7 +174,7 @@ class Enrolment:
             if message["final"]:
                 raise RefusedAt(message["reason"], self._step, message)
         elif kind == "receipt":
-            return await self._on_receipt(message["receipt"])
+            return await self._on_receipt(message)
         return None
 
     async def _on_step(self, message: Message) -> None:
@@ -188,9 +196,9 @@ class Enrolment:
 
     async def _prove(self, purpose: str, message: Message) -> None:
         """enrolment.md, *The device key signs the session*."""
-        device_key = self._device.phone.device_key
+        device_key = self._phone.device_key
         payload = {
-            "aud": self._device.phone.origin,
+            "aud": self._phone.origin,
             "session": self._session["session"],
             "challenge": message["challenge"],
             "iat": int(self._device.clock().timestamp()),
@@ -200,7 +208,7 @@ class Enrolment:
         if purpose == "choose":
             payload |= {"path": "face", "terms_version": message["terms_version"]}
         proof = jose.sign(device_key, "alicem-enrolment+jwt", payload, jwk=jose.public_jwk(device_key.public_key()))
-        members = {"path": "face", "language": self._device.phone.language, "key_kind": "software"}
+        members = {"path": "face", "language": self._phone.language, "key_kind": "software"}
         await self._send(purpose, proof=proof, **(members if purpose == "choose" else {}))
 
     async def _on_contact(self, message: Message) -> None:
@@ -280,7 +288,7 @@ class Enrolment:
 
     async def _on_code(self, message: Message) -> None:
         self._stop_film()
-        holder, phone = self._holder, self._device.phone
+        holder, phone = self._holder, self._phone
         if is_trivial(holder.code, holder.birth_date):
             raise Refused("code_trivial")
         self._suspension_code = message["suspension_code"]
@@ -293,10 +301,23 @@ class Enrolment:
             "iat": int(self._device.clock().timestamp()),
         }
         statement = jose.sign(pin, "alicem-pin+jwt", inner, jwk=jose.public_jwk(pin.public_key()))
-        await self._send("code", registration=jose.sign(phone.device_key, "alicem-registration+jwt", statement))
+        registration = jose.sign(phone.device_key, "alicem-registration+jwt", statement)
+        phones = "keep" if holder.keep_phones else "replace"
+        await self._send("code", registration=registration, phones=phones, **await self._renewal(message))
+
+    async def _renewal(self, message: Message) -> dict[str, str]:
+        """enrolment.md, step 6: the identity this phone holds is shown, for the new document to continue it."""
+        device, code = self._device, self._holder.renewing
+        if code is None or message["earlier"] is not None:
+            return {}
+        answer = await device.instruct(code, "renew", f"renew.{self._session['session']}".encode())
+        credential = open_vault(device.phone, answer.share, device.storage.load_vault())["credential"]
+        return {"renews": show(device, credential, LASTING, nonce=message["challenge"], aud=self._phone.origin)}
 
     async def _on_confirmation(self, message: Message) -> None:
-        """The credential, over OpenID4VCI 1.0."""
+        """The credential, over OpenID4VCI 1.0; told again after a lost line, when it is here already."""
+        if self._credential:
+            return
         device = self._device
         self._share = jose.decrypt(message["share"], self._reply_key)
         (grant, offered), *_ = message["credential_offer"]["grants"].items()
@@ -304,22 +325,22 @@ class Enrolment:
         token = (await device.http.post("/credential/token", data=form)).raise_for_status().json()["access_token"]
         nonce = (await device.http.post("/credential/nonce")).raise_for_status().json()["c_nonce"]
         proof = jose.sign(
-            device.phone.device_key,
+            self._phone.device_key,
             "openid4vci-proof+jwt",
-            {"aud": device.phone.origin, "iat": int(device.clock().timestamp()), "nonce": nonce},
-            jwk=jose.public_jwk(device.phone.device_key.public_key()),
+            {"aud": self._phone.origin, "iat": int(device.clock().timestamp()), "nonce": nonce},
+            jwk=jose.public_jwk(self._phone.device_key.public_key()),
         )
         asked = {"credential_configuration_id": "identity", "proofs": {"jwt": [proof]}}
         headers = {"Authorization": f"Bearer {token}"}
         answer = await device.http.post("/credential/credential", json=asked, headers=headers)
         self._credential = answer.raise_for_status().json()["credentials"][0]["credential"]
 
-    async def _on_receipt(self, receipt: str) -> Enrolled:
+    async def _on_receipt(self, message: Message) -> Enrolled:
         """Pin the authority, seal the vault, activate by a first right code."""
-        device, holder = self._device, self._holder
+        device, holder, receipt = self._device, self._holder, message["receipt"]
         anchor = anchor_of(receipt, "alicem-receipt+jwt")
         payload, _leaf = verified(receipt, "alicem-receipt+jwt", anchor, device.clock())
-        device.phone = replace(device.phone, anchor=anchor)
+        device.phone = replace(self._phone, anchor=anchor, account=message["account"])
         device.storage.save(device.phone)
         access = {"number": holder.number, "birth_date": holder.birth_date, "expiry_date": holder.expiry_date}
         content = {"credential": self._credential, "access_key": access, "receipt": receipt, "history": []}

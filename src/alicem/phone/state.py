@@ -34,7 +34,7 @@ class UnknownVersion(Exception):
 
 @dataclass(frozen=True)
 class Phone:
-    """The record. `private` and `secret` are the software key kind's handle."""
+    """The record. `private` and `secret` are the software key kind's handle. `next_salt`: of a code that is being changed."""
 
     origin: str
     private: bytes
@@ -45,6 +45,7 @@ class Phone:
     anchor: str = ""
     language: str = "fr"
     pending: str | None = None
+    next_salt: bytes | None = None
 
     @property
     def device_key(self) -> ec.EllipticCurvePrivateKey:
@@ -63,6 +64,7 @@ class Phone:
             "anchor": self.anchor,
             "language": self.language,
             "pending": self.pending,
+            "next_salt": None if self.next_salt is None else b64(self.next_salt),
         }
 
     @classmethod
@@ -78,7 +80,8 @@ class Phone:
             sequence=tree["sequence"],
             anchor=tree["anchor"],
             language=tree["language"],
-            pending=tree["pending"],
+            pending=tree.get("pending"),
+            next_salt=unb64(tree["next_salt"]) if tree.get("next_salt") else None,
         )
 
 
@@ -120,6 +123,10 @@ class Storage:
 
     def save_vault(self, sealed: bytes) -> None:
         self._replace("vault.bin", sealed)
+
+    def enrolled(self) -> bool:
+        """Whether there is a vault: an identity to open."""
+        return (self._folder / "vault.bin").exists()
 
     def wipe(self) -> None:
         for name in ("vault.bin", "phone.json"):
