@@ -3,11 +3,9 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -15,8 +13,8 @@ from sqlalchemy import Connection
 from alicem.store import Store
 
 
-def made(tmp_path: Path) -> Store:
-    store = Store(f"sqlite:///{tmp_path}/a.db")
+def made(database_url: str) -> Store:
+    store = Store(database_url)
     asyncio.run(store.write(lambda c: c.exec_driver_sql("create table t (n integer primary key)")))
     return store
 
@@ -35,8 +33,8 @@ def count(store: Store) -> int:
     return int(asyncio.run(store.read(lambda c: c.exec_driver_sql("select count(*) from t").scalar_one())))
 
 
-def test_writers_that_wait_together_all_commit(tmp_path: Path) -> None:
-    store = made(tmp_path)
+def test_writers_that_wait_together_all_commit(database_url: str) -> None:
+    store = made(database_url)
 
     async def all_at_once() -> list[int]:
         return await asyncio.gather(*(store.write(add(number)) for number in range(300)))  # type: ignore[arg-type]
@@ -46,8 +44,8 @@ def test_writers_that_wait_together_all_commit(tmp_path: Path) -> None:
     store.close()
 
 
-def test_one_that_fails_undoes_itself_alone_and_says_why(tmp_path: Path) -> None:
-    store = made(tmp_path)
+def test_one_that_fails_undoes_itself_alone_and_says_why(database_url: str) -> None:
+    store = made(database_url)
 
     async def mixed() -> list[object]:
         works = (store.write(add(number, fail=number % 7 == 0)) for number in range(100))  # type: ignore[arg-type]
@@ -60,8 +58,9 @@ def test_one_that_fails_undoes_itself_alone_and_says_why(tmp_path: Path) -> None
     store.close()
 
 
-def test_whoever_goes_away_takes_nobody_with_them(tmp_path: Path) -> None:
-    store = made(tmp_path)
+def test_whoever_goes_away_takes_nobody_with_them(sqlite_url: str) -> None:
+    """Where one thread writes for all."""
+    store = made(sqlite_url)
 
     def slow(connection: Connection) -> None:
         time.sleep(0.2)
@@ -81,15 +80,15 @@ def test_whoever_goes_away_takes_nobody_with_them(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_reader_cannot_write(tmp_path: Path) -> None:
-    store = made(tmp_path)
+def test_a_reader_cannot_write(database_url: str) -> None:
+    store = made(database_url)
     asyncio.run(store.read(add(1)))  # type: ignore[arg-type]
     assert count(store) == 0
     store.close()
 
 
-def test_closing_finishes_what_waits(tmp_path: Path) -> None:
-    store = made(tmp_path)
+def test_closing_finishes_what_waits(database_url: str) -> None:
+    store = made(database_url)
 
     async def close_at_once() -> int:
         waiting = asyncio.ensure_future(store.write(add(1)))  # type: ignore[arg-type]
@@ -103,7 +102,7 @@ def test_closing_finishes_what_waits(tmp_path: Path) -> None:
 CHILD = """
 import asyncio, sys
 from alicem.store import Store
-store = Store(f"sqlite:///{sys.argv[1]}")
+store = Store(sys.argv[1])
 async def main():
     for number in range(1, 100000):
         await store.write(lambda c: c.exec_driver_sql(f"insert into t values ({number})"))
@@ -113,9 +112,9 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("moment", [0.05, 0.2, 0.5])
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, moment: float) -> None:
-    made(tmp_path).close()
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "a.db")]
+def test_what_was_acknowledged_survives_a_kill(database_url: str, moment: float) -> None:
+    made(database_url).close()
+    command = [sys.executable, "-c", CHILD, database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         first = child.stdout.readline()
@@ -123,7 +122,8 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, moment: float) ->
         os.kill(child.pid, signal.SIGKILL)
         told = [first, *child.stdout.readlines()]
     acknowledged = max(int(line) for line in told if line.endswith("\n"))
-    with sqlite3.connect(tmp_path / "a.db") as connection:
-        kept = [number for (number,) in connection.execute("select n from t order by n")]
+    store = Store(database_url)
+    kept = asyncio.run(store.read(lambda c: c.exec_driver_sql("select n from t order by n").scalars().all()))
+    store.close()
     assert kept[:acknowledged] == list(range(1, acknowledged + 1))
     assert len(kept) <= acknowledged + 1

@@ -17,7 +17,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from alicem.store.engine import POSTGRESQL_WRITERS, connect
-from alicem.store.writers import GroupWriter, ParallelWriter
+from alicem.store.writers import GroupWriter, ParallelWriter, run
 
 T = TypeVar("T")
 
@@ -43,8 +43,8 @@ class Store:
         return await asyncio.wrap_future(self._writer.submit(work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a snapshot; whatever it writes is rolled back."""
-        return await asyncio.to_thread(self._read, work)
+        """Run `work` on one moment of the database; whatever it writes is rolled back. A row it reads is not held for it."""
+        return await asyncio.to_thread(run, self._snapshots, work, kept=False)
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         """`read` for a row or two by their key, cheap enough for every request.
@@ -65,10 +65,6 @@ class Store:
         if self._lookups is not None:
             self._lookups.close()
         self.engine.dispose()
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._snapshots.connect() as connection:
-            return _undone(connection, work)
 
 
 def _undone(connection: Connection, work: Callable[[Connection], T]) -> T:

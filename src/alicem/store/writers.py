@@ -77,33 +77,39 @@ class GroupWriter:
 
 
 class ParallelWriter:
-    """A few threads, each work a transaction of its own.
-
-    A work that another was faster than, or whose connection was lost before its commit, is run again as a whole: nothing of it
-    was done. A connection lost during the commit is an error: nobody knows.
-    """
+    """A few threads, each work a transaction of its own."""
 
     def __init__(self, engine: Engine, threads: int) -> None:
         self._engine = engine
         self._threads = ThreadPoolExecutor(threads, "store-writer")
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
-        return self._threads.submit(self._run, work)
+        return self._threads.submit(run, self._engine, work)
 
     def close(self) -> None:
         self._threads.shutdown()
 
-    def _run(self, work: Callable[[Connection], T]) -> T:
-        tries = 0
-        while True:
-            tries += 1
-            with self._engine.begin() as connection:
-                try:
-                    return work(connection)
-                except DBAPIError as error:
-                    if tries == _TRIES or not _worth_again(error):
-                        raise
-                    connection.rollback()
+
+def run(engine: Engine, work: Callable[[Connection], T], *, kept: bool = True) -> T:
+    """Run a work as a transaction, and undo it where it is not to be kept.
+
+    A work that another was faster than, or whose connection was lost before its commit, is run again as a whole: nothing of it
+    was done. A connection lost during the commit is an error: nobody knows.
+    """
+    tries = 0
+    while True:
+        tries += 1
+        with engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                result = work(connection)
+            except DBAPIError as error:
+                if tries == _TRIES or not _worth_again(error):
+                    raise
+                continue
+            if kept:
+                transaction.commit()
+            return result
 
 
 def _worth_again(error: DBAPIError) -> bool:
