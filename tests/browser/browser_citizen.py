@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,12 +217,20 @@ class Citizen:
 
     # --- afterwards ---
 
-    def open_home(self) -> None:
+    def open_home(self, then: str = "open") -> None:
         self.page.goto(f"{self.demo.alicem}/phone")
         self.screen("locked")
-        self.page.fill("#code", self.code)
+        self.type_code(self.code)
+        self.screen(then)
+
+    def type_code(self, code: str) -> None:
+        self.page.fill("#code", code)
         self.page.click("#open-form button")
-        self.screen("open")
+
+    def go(self, way: str) -> None:
+        """From the open identity to one of its screens."""
+        self.page.click(f'[data-screen="open"] [data-way="{way}"]')
+        self.screen(way)
 
     def ask_to_sign_in(self) -> Page:
         """From the sample service to Alicem's page with the QR code, in a tab of its own."""
@@ -269,6 +278,49 @@ class Watch:
     def _said(self, text: str) -> None:
         if "Content Security Policy" in text:
             self.faults.append(text)
+
+
+class Authenticator:
+    """A device that asks its owner, as Chromium plays it: `passkey` prompts are answered at once."""
+
+    def __init__(self, context: BrowserContext, page: Page, **options: Any) -> None:
+        self._cdp = context.new_cdp_session(page)
+        self._cdp.send("WebAuthn.enable")
+        chosen = {
+            "protocol": "ctap2",
+            "ctap2Version": "ctap2_1",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "hasPrf": True,
+            "automaticPresenceSimulation": True,
+        } | options
+        self._id = self._cdp.send("WebAuthn.addVirtualAuthenticator", {"options": chosen})["authenticatorId"]
+
+    def used(self) -> int:
+        """How often its passkeys signed."""
+        found = self._cdp.send("WebAuthn.getCredentials", {"authenticatorId": self._id})["credentials"]
+        return sum(one["signCount"] for one in found) - len(found)
+
+    def refuse(self) -> None:
+        """The owner is not recognised from here on."""
+        self._cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self._id, "isUserVerified": False})
+
+    def recognise(self) -> None:
+        self._cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self._id, "isUserVerified": True})
+
+    def remove(self) -> None:
+        self._cdp.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._id})
+        self._cdp.detach()
+
+
+@contextlib.contextmanager
+def authenticator(context: BrowserContext, page: Page, **options: Any) -> Iterator[Authenticator]:
+    """`options`: of CDP's `WebAuthn.addVirtualAuthenticator`."""
+    device = Authenticator(context, page, **options)
+    yield device
+    device.remove()
 
 
 def cause(name: str) -> str:

@@ -6,15 +6,22 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from browser_citizen import Citizen, Demo, MakeCitizen, Watch, chromium_path
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from alicem.demo.town import Town
 from alicem.web import vendor
+from alicem.web.headers import SecurityHeaders
+from alicem.web.static_files import static_routes
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +98,35 @@ def serve() -> Iterator[Callable[[Callable[[str], Starlette]], str]]:
     yield start
     for one in running:
         one.stop()
+
+
+def application(origin: str) -> Starlette:
+    async def blank(_request: Request) -> Response:
+        return HTMLResponse("<!doctype html><title>blank</title>")
+
+    routes = [Route("/", blank), *static_routes()]
+    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)])
+
+
+@pytest.fixture
+def js(page: Page, serve: Callable[..., str], blank: str) -> Callable[..., Any]:
+    """Run a body with `given` and the modules named in it: `js("jose", "return m.jose…", {...})`."""
+    page.goto(blank)
+
+    def run(modules: str, body: str, given: object = None) -> Any:
+        names = modules.split()
+        imports = ", ".join(f"import('/static/{name}.js')" for name in names)
+        members = ", ".join(names)
+        return page.evaluate(
+            f"async (given) => {{ const [{members}] = await Promise.all([{imports}]); {body} }}", given
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def blank(serve: Callable[..., str]) -> str:
+    return serve(application)
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,7 @@ def test_from_the_chip_to_a_signed_in_service(citizen: MakeCitizen) -> None:
     for claim, value in zoe.person["expected"].items():
         expect(tab.locator(f'[data-claim="{claim}"]')).to_have_text(value)
     zoe.open_home()
+    zoe.go("history")
     expect(zoe.page.locator("#history li")).to_contain_text("FranceConnect, niveau substantiel")
 
 
@@ -143,15 +144,15 @@ def test_suspended_from_the_website_without_the_phone(citizen: MakeCitizen) -> N
     joao.screen("locked")
     joao.page.fill("#code", joao.code)
     joao.page.click("#open-form button")
-    expect(joao.page.locator("#open-problem")).to_contain_text(cause("account_suspended"))
+    joao.screen("stopped")
+    assert joao.page.inner_text("#stopped-cause") == cause("account_suspended")
 
 
 def test_deleted_in_two_taps_and_nothing_is_left(citizen: MakeCitizen) -> None:
     wibowo = citizen("wibowo", name="deleted")
     wibowo.enrol()
     wibowo.open_home()
-    wibowo.page.click("#delete")
-    wibowo.picture("sure")
+    wibowo.go("delete")
     wibowo.page.click("#delete-now")
     wibowo.screen("erased")
     databases = "async () => (await indexedDB.databases()).map((one) => one.name)"

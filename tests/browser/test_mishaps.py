@@ -157,7 +157,7 @@ def test_an_answer_lost_on_the_way_is_asked_for_again(citizen: MakeCitizen) -> N
             zoe.page.fill("#code", zoe.code)
             zoe.page.click("#open-form button")
             zoe.screen("open")
-            zoe.page.click("#delete")
+            zoe.go("delete")
         zoe.page.route("**/phone/instruction", lambda route: (route.fetch(), route.abort()))
         if purpose == "close":
             zoe.page.click("#delete-now")

@@ -20,48 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws
 from joserfc.jwk import ECKey
 from playwright.sync_api import Error, Page
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from alicem import jose
 from alicem.keys.authority import make_authority, make_issuing
-from alicem.web.headers import SecurityHeaders
-from alicem.web.static_files import static_routes
 
 NOW = datetime.now(UTC)
 VECTORS = json.loads(Path("docs/protocols/pin-key-vector.json").read_text("utf-8"))
-
-
-def application(origin: str) -> Starlette:
-    async def blank(_request: Request) -> Response:
-        return HTMLResponse("<!doctype html><title>blank</title>")
-
-    routes = [Route("/", blank), *static_routes()]
-    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)])
-
-
-@pytest.fixture
-def js(page: Page, serve: Callable[..., str], blank: str) -> Callable[..., Any]:
-    """Run a body with `given` and the modules named in it: `js("jose", "return m.jose…", {...})`."""
-    page.goto(blank)
-
-    def run(modules: str, body: str, given: object = None) -> Any:
-        names = modules.split()
-        imports = ", ".join(f"import('/static/{name}.js')" for name in names)
-        members = ", ".join(names)
-        return page.evaluate(
-            f"async (given) => {{ const [{members}] = await Promise.all([{imports}]); {body} }}", given
-        )
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def blank(serve: Callable[..., str]) -> str:
-    return serve(application)
 
 
 def key() -> ec.EllipticCurvePrivateKey:
@@ -82,7 +46,7 @@ def test_what_the_page_signs_joserfc_verifies(js: Callable[..., Any]) -> None:
     token, jwk, print_ = js(
         "jose",
         """const key = await jose.newSigningKey(); const jwk = await jose.publicJwk(key.publicKey);
-        return [await jose.sign(key.privateKey, "a+jwt", {who: "Zoé"}, {kid: "k"}), jwk, await jose.thumbprint(jwk)]""",
+        return [await jose.sign(jose.signer(key.privateKey), "a+jwt", {who: "Zoé"}, {kid: "k"}), jwk, await jose.thumbprint(jwk)]""",
     )
     found = jws.deserialize_compact(token, ECKey.import_key(jwk), algorithms=["ES256"])
     assert json.loads(found.payload) == {"who": "Zoé"}
@@ -192,7 +156,7 @@ def test_the_code_becomes_the_key_of_the_vectors(js: Callable[..., Any], vector:
     jwk, token = js(
         "code encoding jose",
         """const pin = await code.pinKey(given.code, encoding.unhex(given.salt), given.kdf);
-        return [pin.jwk, await jose.sign(pin.key, "alicem-pin+jwt", {n: 1})]""",
+        return [pin.jwk, await jose.sign(pin.sign, "alicem-pin+jwt", {n: 1})]""",
         {**vector, "kdf": VECTORS["kdf"]},
     )
     assert [jose.unb64(jwk[name]).hex() for name in ("x", "y")] == [vector["x"], vector["y"]]
@@ -235,9 +199,7 @@ def issued(holder: dict[str, str], origin: str) -> tuple[str, str]:
 
 
 def test_a_credential_is_verified_then_shown_in_part(js: Callable[..., Any], blank: str) -> None:
-    holder = js(
-        "state jose", "window.keys = await state.newKeys(); return jose.publicJwk(window.keys.device.publicKey)"
-    )
+    holder = js("keys", "window.keys = (await keys.make('webcrypto')).keys; return window.keys.public")
     token, anchor = issued(holder, blank)
     verify = "return sdjwt.verifyIssued(given.token, given.expected)"
     expected = {"anchor": anchor, "holder": holder, "issuer": blank}
@@ -247,9 +209,9 @@ def test_a_credential_is_verified_then_shown_in_part(js: Callable[..., Any], bla
         with pytest.raises(Error):
             js("sdjwt", verify, {"token": token, "expected": {**expected, **wrong}})
     shown = js(
-        "sdjwt",
+        "sdjwt keys",
         """return sdjwt.present(given, ["given_name", "birthdate", "email"], {nonce: "n", audience: "a", transactionData: ["t"],
-        deviceKey: window.keys.device.privateKey})""",
+        sign: keys.atWork(window.keys).sign})""",
         token,
     )
     presented, _, binding = shown.rpartition("~")
@@ -267,20 +229,22 @@ def test_a_credential_is_verified_then_shown_in_part(js: Callable[..., Any], bla
 
 def test_the_state_survives_a_reload_and_opens_with_the_share_alone(js: Callable[..., Any], page: Page) -> None:
     js(
-        "state encoding",
-        """const keys = await state.newKeys(); const share = encoding.unb64(given);
-        const vault = await state.sealVault(keys, share, {version: 1, credential: "c", access_key: null, receipt: "r", history: []});
-        await state.saveAll(state.newPhone({origin: location.origin}, encoding.random(32)), keys, vault, "r")""",
+        "state keys encoding",
+        """const made = (await keys.make("webcrypto")).keys; const share = encoding.unb64(given);
+        const content = {version: 1, credential: "c", access_key: null, receipt: "r", history: []};
+        const vault = await state.sealVault(await state.vaultKey(keys.atWork(made), share), content);
+        await state.saveAll({origin: location.origin}, encoding.random(32), made, vault, "r")""",
         jose.b64(bytes(32)),
     )
     page.reload()
     opened = """const found = await state.load(); const waits = await state.loadEnrolment();
-        const content = await state.openVault(found.keys, encoding.unb64(given), found.vault);
-        const extractable = [found.keys.device.privateKey.extractable, found.keys.secret.extractable];
+        const unlocked = await keys.unlock(found.held, "statement");
+        const content = await state.openVault(await state.vaultKey(unlocked, encoding.unb64(given)), found.vault);
+        const extractable = [found.held.device.privateKey.extractable, found.held.secret.extractable];
         return [found.phone.version, found.phone.sequence, content.credential, extractable, found.forgotten, waits.activate]"""
-    assert js("state encoding", opened, jose.b64(bytes(32))) == [1, 0, "c", [False, False], False, "r"]
-    with pytest.raises(Error):
-        js("state encoding", opened, jose.b64(b"\x01" * 32))
+    assert js("state keys encoding", opened, jose.b64(bytes(32))) == [1, 0, "c", [False, False], False, "r"]
+    with pytest.raises(Error, match="does not open"):
+        js("state keys encoding", opened, jose.b64(b"\x01" * 32))
 
 
 def test_lost_and_unknown_storage_is_noticed(js: Callable[..., Any]) -> None:

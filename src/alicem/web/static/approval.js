@@ -6,7 +6,7 @@ import { fromUtf8, jsonObject, now, unb64, utf8 } from "./encoding.js";
 import { instruct } from "./instruction.js";
 import { check, encryptTo, unpack } from "./jose.js";
 import { parse, present } from "./sdjwt.js";
-import { load, openVault, saveVault, sealVault } from "./state.js";
+import { load, openVault, saveVault, sealVault, vaultKey } from "./state.js";
 import { checkChain } from "./x509.js";
 
 const VCT = "urn:eudi:pid:fr:1";
@@ -88,22 +88,22 @@ export function toShow(request, held) {
 
 /**
  * @param {Request} request @param {string} number Two digits, typed. @param {string} code
- * @returns {Promise<void>} Raises `InstructionRefused`, `NoAnswer`, or `SigninEnds`.
+ * @returns {Promise<void>} Raises as `instruct`, and `VaultLost`, `SigninEnds`.
  */
 export async function approve(request, number, code) {
-  const { share } = await instruct("approve", `${request.token}.${number}`, code);
-  const { keys, vault } = await load();
-  const content = await openVault(keys, share, vault);
+  const { share, unlocked } = await instruct("approve", `${request.token}.${number}`, code);
+  const key = await vaultKey(unlocked, share);
+  const content = await openVault(key, (await load()).vault);
   const names = toShow(request, parse(content.credential).disclosures.map(({ name }) => name));
   const token = await present(content.credential, names, {
-    nonce: request.nonce, audience: request.clientId, transactionData: request.transactionData, deviceKey: keys.device.privateKey,
+    nonce: request.nonce, audience: request.clientId, transactionData: request.transactionData, sign: unlocked.sign,
   });
   const plaintext = utf8(JSON.stringify({ vp_token: { identity: [token] }, state: request.state }));
   const response = await encryptTo(request.key, plaintext, { kid: request.key.kid });
   const outcome = await answer(request, { response });
   const entry = { at: new Date().toISOString(), asker: request.asker, level: request.level, claims: names, outcome };
   content.history.push(entry);
-  await saveVault(await sealVault(keys, share, content));
+  await saveVault(await sealVault(key, content));
   if (outcome !== "done") throw new SigninEnds(outcome);
 }
 

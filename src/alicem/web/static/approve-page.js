@@ -3,9 +3,11 @@
  */
 
 import { SigninEnds, approve, checkRequest, fetchRequest, refuse } from "./approval.js";
-import { whyNot } from "./refusals.js";
+import "./forget.js";
+import { AccountClosed } from "./instruction.js";
+import { stopOrExplain } from "./refusals.js";
 import { UnknownVersion, load } from "./state.js";
-import { byId, list, once, problem, ready, reason, say, show, t, tOr } from "./ui.js";
+import { byId, forKey, list, once, problem, ready, reason, say, show, t, tOr } from "./ui.js";
 
 const REGIONS = { "local network": "local" };
 let request = null;
@@ -33,7 +35,8 @@ async function onApprove() {
     show("approved");
   } catch (error) {
     if (error instanceof SigninEnds) showEnd(error.reason);
-    else problem("approve-problem", whyNot(error), byId("code"));
+    else if (error instanceof AccountClosed) show("none");
+    else stopOrExplain(error, "approve-problem", byId("code"));
   } finally {
     byId("code").value = "";
   }
@@ -78,7 +81,9 @@ async function main() {
   listen();
   try {
     const { phone, forgotten } = await load();
-    if (phone === null || forgotten) return show("none");
+    if (phone === null || forgotten) return show(forgotten ? "forgotten" : "none");
+    forKey(phone.device_key.kind);
+    byId("begun").hidden = !phone.next_salt;
     request = await checkRequest(await fetchRequest(location.hash.slice(1)), phone);
     showRequest();
   } catch (error) {

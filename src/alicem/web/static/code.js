@@ -2,7 +2,7 @@
  * The security code on the phone's side: which codes are too easy, and the key a code becomes. The code itself goes nowhere.
  */
 
-import { cleanJwk } from "./jose.js";
+import { cleanJwk, signer, signingKey } from "./jose.js";
 
 /** @typedef {{name: string, memory_kib: number, passes: number, lanes: number}} Kdf */
 
@@ -11,12 +11,11 @@ export const KDF = { name: "argon2id", memory_kib: 19456, passes: 2, lanes: 1 };
 
 /**
  * @param {string} code Six digits. @param {Uint8Array} salt 32 bytes. @param {Kdf} kdf
- * @returns {Promise<{key: CryptoKey, jwk: import("./jose.js").Jwk}>} The signing key, not extractable, and its public half.
+ * @returns {Promise<{sign: import("./jose.js").Signer, jwk: import("./jose.js").Jwk}>} The PIN key at work, and its public half.
  */
 export async function pinKey(code, salt, kdf = KDF) {
   const jwk = await inWorker({ code, salt, kdf });
-  const key = await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
-  return { key, jwk: cleanJwk(jwk) };
+  return { sign: signer(await signingKey(jwk)), jwk: cleanJwk(jwk) };
 }
 
 function inWorker(given) {

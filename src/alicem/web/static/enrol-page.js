@@ -5,16 +5,17 @@
 import { checkDevice, fillCast } from "./enrol-start.js";
 import { chipSays, chipStep, closeChip, onBatch } from "./enrol-chip.js";
 import { consentStep, faceStopped, onAction, onLight } from "./enrol-face.js";
-import { codeStep, confirmationStep, finish } from "./enrol-code.js";
+import { codeRefused, codeStep, confirmationStep, finish } from "./enrol-code.js";
 import { contactStep, documentStep, onSmallRefusal } from "./enrol-forms.js";
+import { keyStep } from "./enrol-key.js";
 import { NotOpened, converse, isAlive, openSession } from "./enrolment.js";
 import { load, loadEnrolment, saveEnrolment, unprotect } from "./state.js";
-import { byId, element, given, language, problem, ready, reason, say, show, shown, t, tOr } from "./ui.js";
+import { byId, element, given, problem, ready, reason, say, show, shown, t, tOr } from "./ui.js";
 
 /** What the steps share. `accessKey`: what was typed in step 3 opens the chip again later, so the vault keeps it. */
 const enrolment = { session: null, line: null, step: null, accessKey: null, demo: null };
 
-const STEPS = { 2: contactStep, 3: documentStep, 4: chipStep, 5: consentStep, 6: codeStep, 7: confirmationStep };
+const STEPS = { 1: keyStep, 2: contactStep, 3: documentStep, 4: chipStep, 5: consentStep, 6: codeStep, 7: confirmationStep };
 let waiting = null; // a step that came while a refusal is read
 let over = false; // the last word was said
 
@@ -32,8 +33,7 @@ function onMessage(message) {
 
 function onStep(message) {
   enrolment.step = message;
-  if (message.step === 1) return void enrolment.line.choose({ path: "face", language });
-  byId("leave").hidden = message.step > 6;
+  byId("leave").hidden = message.step === 1 || message.step > 6;
   if (message.step !== 4) closeChip();
   if (waiting !== null) waiting = message;
   else STEPS[message.step](enrolment, message);
@@ -56,6 +56,7 @@ function onHint({ hint }) {
 
 function onRefused(message) {
   faceStopped();
+  codeRefused(message.reason);
   if (!message.final && onSmallRefusal(message)) return;
   waiting = message.final ? null : {};
   if (message.final) forget();
@@ -149,7 +150,7 @@ async function main() {
   const found = await loadEnrolment().catch(() => null);
   byId("already").hidden = !(await hasIdentity(found));
   if (isAlive(found)) {
-    enrolment.accessKey = await unprotect(found.keys, found.kept);
+    enrolment.accessKey = found.keys && (await unprotect(found.keys, found.kept));
     return begin(found);
   }
   byId("start").disabled = !(await checkDevice());

@@ -5,8 +5,9 @@
 
 import { now, utf8 } from "./encoding.js";
 import { newReceivingKey, publicJwk, sign } from "./jose.js";
+import { atWork } from "./keys.js";
 import { createSeal } from "./seal.js";
-import { newKeys, saveEnrolment } from "./state.js";
+import { saveEnrolment } from "./state.js";
 
 const SUBPROTOCOL = "alicem.enrolment.v1";
 const RESUME_MS = 10 * 60_000;
@@ -30,13 +31,15 @@ export class NotOpened extends Error {
 }
 
 /**
- * What must survive a reload. `keys` become the phone's when the enrolment ends, and not before: a phone that is already enrolled stays so.
+ * What must survive a reload. `keys`, made in step 1, become the phone's when the enrolment ends, and not before: a phone that is already
+ * enrolled stays so.
  * @typedef {{session: string, url: string, origin: string, expires: number, termsVersion: string, connections: number,
- *   keys: import("./state.js").Keys, seal: CryptoKeyPair, processKey: object | null, kept?: Uint8Array,
- *   reply?: {replyKey: CryptoKey, salt: Uint8Array}}} Session `kept`: what step 3 said, protected; `reply`: what opens step 7.
+ *   keys: import("./keys.js").Keys | null, seal: CryptoKeyPair, processKey: object | null, kept?: Uint8Array, issued?: Uint8Array,
+ *   reply?: {replyKey: CryptoKey, salt: Uint8Array}}} Session `kept`: what step 3 said; `issued`: the credential, once it is here, both
+ *   protected; `reply`: what opens step 7.
  */
 
-/** @param {string} origin @returns {Promise<Session>} A new session and its keys. Raises `NotOpened`. */
+/** @param {string} origin @returns {Promise<Session>} A new session. Raises `NotOpened`. */
 export async function openSession(origin) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch("/enrolment", { method: "POST", headers, body: "{}" }).catch(() => null);
@@ -49,7 +52,7 @@ export async function openSession(origin) {
     expires: Date.now() + opened.expires_in * 1000,
     termsVersion: opened.terms_version,
     connections: 0,
-    keys: await newKeys(),
+    keys: null,
     seal: await newReceivingKey(),
     processKey: null,
   };
@@ -60,14 +63,13 @@ export async function openSession(origin) {
 /** @param {any} found What storage gave. @returns {boolean} Whether it is a session that may still live. */
 export const isAlive = (found) => Boolean(found?.session) && found.expires > Date.now();
 
-/** The statement that binds a connection to the device key. @param {Session} session */
-async function proof(session, challenge, purpose, more = {}) {
-  const jwk = await publicJwk(session.keys.device.publicKey);
+/** The statement that binds a connection to the device key. @param {Session} session @param {import("./keys.js").Keys} keys */
+async function proof(session, keys, challenge, purpose, more = {}) {
   const payload = {
     aud: session.origin, session: session.session, challenge, iat: now(), purpose,
     seal_key: await publicJwk(session.seal.publicKey), ...more,
   };
-  return sign(session.keys.device.privateKey, "alicem-enrolment+jwt", payload, { jwk });
+  return sign(atWork(keys).sign, "alicem-enrolment+jwt", payload, { jwk: keys.public });
 }
 
 /**
@@ -100,7 +102,7 @@ export function converse(session, handlers) {
   async function receive(message) {
     if (message.type === "step") await remember(message);
     if (message.type === "step" && message.resume) {
-      return transmit("resume", { proof: await proof(session, message.challenge, "resume") });
+      return transmit("resume", { proof: await proof(session, session.keys, message.challenge, "resume") });
     }
     handlers.message(message);
   }
@@ -165,12 +167,19 @@ export function converse(session, handlers) {
     /** @param {string} type @param {object | Uint8Array} content */
     sendSealed: (type, content) =>
       enqueue(() => transmitSealed(type, content instanceof Uint8Array ? content : utf8(JSON.stringify(content)))),
-    /** Step 1. @param {{path: string, language: string}} chosen */
-    choose: ({ path, language }) =>
-      enqueue(async () => {
-        const said = await proof(session, line.challenge, "choose", { path, terms_version: session.termsVersion });
-        transmit("choose", { path, language, key_kind: "webcrypto", proof: said });
-      }),
+    /**
+     * Step 1: show the new keys. Raises `KeyRefused`: nothing was said, and step 1 goes on.
+     * @param {{path: string, language: string}} chosen @param {Awaited<ReturnType<typeof import("./keys.js").make>>} made
+     */
+    choose: async ({ path, language }, { keys, confirm }) => {
+      const { socket, challenge } = line;
+      const said = await proof(session, keys, challenge, "choose", { path, terms_version: session.termsVersion });
+      const passkey = await confirm(said);
+      session.keys = keys;
+      await saveEnrolment(session);
+      if (socket !== line.socket) return; // the line was lost meanwhile: step 1 begins again with another challenge
+      await enqueue(() => transmit("choose", { path, language, key_kind: keys.kind, proof: said, ...(passkey && { passkey }) }));
+    },
     /** Whether the line can take another picture now. */
     ready: () => line.socket?.readyState === WebSocket.OPEN && line.socket.bufferedAmount < MOST_BUFFERED,
     /** Leave for good, without a word more. */

@@ -13,8 +13,13 @@ const ECDH = { name: "ECDH", namedCurve: "P-256" };
 const ES256 = { name: "ECDSA", hash: "SHA-256" };
 const MOST = 256 * 1024;
 
-/** @returns {Promise<CryptoKeyPair>} A signing key whose private half never leaves the browser. */
-export const newSigningKey = () => /** @type {any} */ (crypto.subtle.generateKey(ECDSA, false, ["sign"]));
+/** @param {boolean} [extractable] @returns {Promise<CryptoKeyPair>} A signing key whose private half never leaves the browser, unless asked otherwise. */
+export const newSigningKey = (extractable = false) =>
+  /** @type {any} */ (crypto.subtle.generateKey(ECDSA, extractable, ["sign"]));
+
+/** @param {Jwk & {d: string}} jwk @returns {Promise<CryptoKey>} To sign ES256 with; it cannot be read out again. */
+export const signingKey = (jwk) =>
+  crypto.subtle.importKey("jwk", { ...cleanJwk(jwk), d: jwk.d }, ECDSA, false, ["sign"]);
 
 /** @returns {Promise<CryptoKeyPair>} A one-use key to receive with. */
 export const newReceivingKey = () => /** @type {any} */ (crypto.subtle.generateKey(ECDH, false, ["deriveBits"]));
@@ -41,16 +46,21 @@ export async function thumbprint(jwk) {
 /** @param {any} jwk @returns {Promise<CryptoKey>} To verify ES256 with. */
 export const verifyingKey = (jwk) => crypto.subtle.importKey("jwk", cleanJwk(jwk), ECDSA, true, ["verify"]);
 
+/** @typedef {(input: Uint8Array) => Promise<Uint8Array>} Signer ES256 by a key of any kind: 64 bytes. */
+
+/** @param {CryptoKey} key A private key of this browser. @returns {Signer} */
+export const signer = (key) => async (input) => new Uint8Array(await crypto.subtle.sign(ES256, key, input));
+
 /**
  * A compact JWS.
- * @param {CryptoKey} key @param {string} typ @param {object | string} payload @param {object} [header]
+ * @param {Signer} signs @param {string} typ @param {object | string} payload @param {object} [header]
  * @returns {Promise<string>}
  */
-export async function sign(key, typ, payload, header = {}) {
+export async function sign(signs, typ, payload, header = {}) {
   const head = JSON.stringify({ alg: "ES256", typ, ...header });
   const body = typeof payload === "string" ? payload : JSON.stringify(payload);
   const signingInput = `${b64(utf8(head))}.${b64(utf8(body))}`;
-  return `${signingInput}.${b64(await crypto.subtle.sign(ES256, key, utf8(signingInput)))}`;
+  return `${signingInput}.${b64(await signs(utf8(signingInput)))}`;
 }
 
 /** Take a compact JWS apart, insisting on `typ` and ES256. @param {string} token @param {string} typ @returns {Unverified} */

@@ -1,56 +1,79 @@
 /**
- * The phone's home: the identity as held here, opened with the code; its history; deletion in two taps.
+ * The phone's home: which of its screens the phone as it is calls for, the identity opened with the code, the ways on from there.
  */
 
-import { jsonObject } from "./encoding.js";
-import { AccountClosed, instruct } from "./instruction.js";
-import { unpack } from "./jose.js";
-import { whyNot } from "./refusals.js";
+import { AccountClosed, NoAnswer, settleChange } from "./instruction.js";
+import { SCREENS, listenForAccount } from "./phone-account.js";
+import { askForAnother, listenForCodes } from "./phone-code.js";
+import { showHistory } from "./phone-history.js";
+import { close, open, opened } from "./phone-open.js";
+import { stopOrExplain } from "./refusals.js";
+import "./forget.js";
 import { read } from "./sdjwt.js";
-import { UnknownVersion, erase, load, loadEnrolment, openVault, saveEnrolment } from "./state.js";
-import { byId, element, list, longDate, moment, once, problem, ready, say, show, t, tOr } from "./ui.js";
+import { UnknownVersion, load, loadEnrolment, persist } from "./state.js";
+import { byId, element, forKey, longDate, once, problem, ready, say, show, t, tOr } from "./ui.js";
 
 const HIDDEN = ["chip_key"];
-let code = ""; // held while the identity is open, for a deletion in two taps
+const OPEN_MS = 5 * 60_000; // without a touch, then it closes
+let closing = 0;
 
-async function open() {
-  const typed = byId("code").value;
-  if (!/^\d{6}$/.test(typed)) return problem("open-problem", t("phone.js.code_six"), byId("code"));
+const WAYS = { ...SCREENS, history: showHistory, change: askForAnother, home: () => home(), lock: () => lock() };
+
+/** The screen for the phone as it is. */
+async function begin() {
+  close();
+  const { phone, forgotten } = await load();
+  if (forgotten) return show("forgotten");
+  if (phone === null) return show("none");
+  if (phone.next_salt && (await changeIsUnfinished())) return show("begun");
+  forKey(phone.device_key.kind);
+  const unfinished = Boolean((await loadEnrolment())?.activate);
+  for (const line of document.querySelectorAll("[data-when]")) line.hidden = (line.dataset.when === "unfinished") !== unfinished;
+  show("locked");
+}
+
+/** An answer that was lost is asked for again; without a server the question stays open. */
+async function changeIsUnfinished() {
+  await settleChange().catch((error) => {
+    if (!(error instanceof NoAnswer)) throw error;
+  });
+  const { phone } = await load();
+  byId("adopted").hidden = Boolean(phone.next_salt);
+  return Boolean(phone.next_salt);
+}
+
+async function onOpen() {
+  const code = byId("code").value;
+  byId("code").value = "";
+  if (!/^\d{6}$/.test(code)) return problem("open-problem", t("phone.js.code_six"), byId("code"));
   problem("open-problem", "");
   say(t("phone.js.working"));
   try {
-    showIdentity(await unlock(typed));
-    code = typed;
+    await open(code);
+    byId("adopted").hidden = true;
+    home();
   } catch (error) {
-    if (error instanceof AccountClosed) show("erased");
-    else problem("open-problem", whyNot(error), byId("code"));
-  } finally {
-    byId("code").value = "";
+    if (error instanceof AccountClosed) gone();
+    else stopOrExplain(error, "open-problem", byId("code"));
   }
 }
 
-/** An enrolment that was cut before its last instruction is activated first. @returns {Promise<import("./state.js").Vault>} */
-async function unlock(typed) {
-  const unfinished = await loadEnrolment();
-  const { share } = unfinished?.activate
-    ? await instruct("activate", unfinished.activate, typed)
-    : await instruct("open", "", typed);
-  if (unfinished?.activate) await saveEnrolment(null);
-  const { keys, vault } = await load();
-  return openVault(keys, share, vault);
-}
-
-function showIdentity({ credential, history }) {
-  const { claims, payload } = read(credential);
+/** The open identity, with word of what was just done. */
+function home(said = "") {
+  const { claims, payload } = read(opened.content.credential);
   byId("specimen").hidden = payload.specimen !== true;
   byId("identity").replaceChildren(
     ...Object.entries(claims)
       .filter(([name]) => !HIDDEN.includes(name))
       .flatMap(([name, value]) => [element("dt", tOr(`phone.js.claims.${name}`, name)), element("dd", written(name, value))]),
   );
-  byId("history-none").hidden = history.length > 0;
-  byId("history").replaceChildren(...history.toReversed().map(entry));
+  byId("done").hidden = said === "";
+  byId("done").textContent = said;
+  byId("others-way").hidden = !(opened.phones > 1);
+  void persist().then((kept) => (byId("may-forget").hidden = kept));
   show("open");
+  say(said);
+  touched();
 }
 
 /** @param {string} name @param {any} value */
@@ -60,65 +83,39 @@ function written(name, value) {
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
-function entry({ at, asker, level, claims, outcome }) {
-  const item = document.createElement("li");
-  const done = outcome === "done";
-  item.append(
-    element("strong", t("phone.js.history_entry", { asker, level: tOr(`phone.js.levels.${level}`, level) })),
-    element("span", t(done ? "phone.js.outcome_done" : "phone.js.outcome_not"), done ? "tag good" : "tag bad"),
-    element("small", moment(at)),
-    element("small", claims.map((name) => tOr(`phone.js.claims.${name}`, name)).join(", ")),
-  );
-  return item;
-}
-
-async function closeAccount() {
-  try {
-    const { receipt } = await instruct("close", "close", code);
-    await erase();
-    byId("closing").hidden = false;
-    const { erased } = jsonObject(unpack(receipt, "alicem-receipt+jwt").payload);
-    list("erased", erased.map(({ what }) => tOr(`enrolment.js.kept.${what}`, what)), "yes");
-    code = "";
-    show("erased");
-  } catch (error) {
-    problem("delete-problem", whyNot(error));
-  }
-}
-
-function sure(open) {
-  byId("delete-sure").hidden = !open;
-  problem("delete-problem", "");
-  (open ? byId("delete-sure").querySelector("h3") : byId("delete")).focus();
-}
-
 function lock() {
-  code = "";
-  byId("identity").replaceChildren();
-  byId("history").replaceChildren();
-  sure(false);
+  close();
+  for (const id of ["identity", "history"]) byId(id).replaceChildren();
   show("locked");
+}
+
+/** What is open closes by itself when nobody is there. */
+function touched() {
+  clearTimeout(closing);
+  closing = setTimeout(() => opened.content && lock(), OPEN_MS);
+}
+
+function gone() {
+  byId("closing").hidden = true;
+  show("erased");
 }
 
 function listen() {
   byId("open-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    void once(event.target, open);
+    void once(event.target, onOpen);
   });
-  byId("lock").addEventListener("click", lock);
-  byId("delete").addEventListener("click", () => sure(true));
-  byId("delete-not").addEventListener("click", () => sure(false));
-  byId("delete-now").addEventListener("click", () => void once(byId("delete-sure"), closeAccount));
+  for (const way of document.querySelectorAll("[data-way]")) way.addEventListener("click", () => WAYS[way.dataset.way]());
+  for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, () => opened.content && touched());
+  listenForAccount({ home, gone });
+  listenForCodes({ home, begin, gone });
 }
 
 async function main() {
   await ready();
   listen();
   try {
-    const { phone, forgotten } = await load();
-    const unfinished = Boolean((await loadEnrolment())?.activate);
-    for (const line of document.querySelectorAll("[data-when]")) line.hidden = (line.dataset.when === "unfinished") !== unfinished;
-    show(forgotten ? "forgotten" : phone === null ? "none" : "locked");
+    await begin();
   } catch (error) {
     if (!(error instanceof UnknownVersion)) throw error;
     show("unknown");

@@ -5,8 +5,9 @@
 import { KDF, pinKey } from "./code.js";
 import { jsonObject, now, random } from "./encoding.js";
 import { check, decrypt, newReceivingKey, publicJwk, sign, unpack } from "./jose.js";
+import { atWork } from "./keys.js";
 import { verifyIssued } from "./sdjwt.js";
-import { newPhone, saveAll, sealVault } from "./state.js";
+import { saveAll, sealVault, vaultKey } from "./state.js";
 import { checkChain } from "./x509.js";
 
 const GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
@@ -25,8 +26,8 @@ export async function register(session, code, challenge) {
   const payload = {
     aud: session.origin, session: session.session, challenge, reply_key: await publicJwk(reply.publicKey), iat: now(),
   };
-  const inner = await sign(pin.key, "alicem-pin+jwt", payload, { jwk: pin.jwk });
-  const registration = await sign(session.keys.device.privateKey, "alicem-registration+jwt", inner);
+  const inner = await sign(pin.sign, "alicem-pin+jwt", payload, { jwk: pin.jwk });
+  const registration = await sign(atWork(session.keys).sign, "alicem-registration+jwt", inner);
   return { registration, salt, replyKey: reply.privateKey };
 }
 
@@ -45,9 +46,9 @@ export async function obtainCredential(offer, session) {
   const form = new URLSearchParams({ grant_type: GRANT, "pre-authorized_code": code });
   const { access_token: token } = await post("/credential/token", form);
   const { c_nonce: nonce } = await post("/credential/nonce");
-  const holder = await publicJwk(session.keys.device.publicKey);
+  const holder = session.keys.public;
   const proof = await sign(
-    session.keys.device.privateKey, "openid4vci-proof+jwt", { aud: session.origin, iat: now(), nonce }, { jwk: holder },
+    atWork(session.keys).sign, "openid4vci-proof+jwt", { aud: session.origin, iat: now(), nonce }, { jwk: holder },
   );
   const body = JSON.stringify({ credential_configuration_id: "identity", proofs: { jwt: [proof] } });
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
@@ -75,21 +76,12 @@ export async function verifyReceipt(receipt, anchor, origin) {
  * @param {{salt: Uint8Array, share: Uint8Array, credential: string, anchor: string, receipt: string, accessKey: object | null, language: string, account?: string}} made
  */
 export async function keep(session, made) {
-  const phone = newPhone(
-    {
-      origin: session.origin,
-      account: made.account ?? null,
-      kdf: KDF,
-      device_key: { kind: "webcrypto", public: await publicJwk(session.keys.device.publicKey) },
-      anchor: made.anchor,
-      language: made.language,
-    },
-    made.salt,
-  );
-  const vault = await sealVault(session.keys, made.share, {
+  const { keys, origin } = session;
+  const { anchor, language, account = null } = made;
+  const vault = await sealVault(await vaultKey(atWork(keys), made.share), {
     version: 1, credential: made.credential, access_key: made.accessKey, receipt: made.receipt, history: [],
   });
-  await saveAll(phone, session.keys, vault, made.receipt);
+  await saveAll({ origin, account, kdf: KDF, anchor, language }, made.salt, keys, vault, made.receipt);
 }
 
 async function post(path, body, headers = {}) {

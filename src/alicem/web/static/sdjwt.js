@@ -56,10 +56,10 @@ export function read(token) {
  * Show some claims to one verifier, for one request (RFC 9901 §4.3, OpenID4VP 1.0 §8.4).
  * @param {string} token
  * @param {string[]} names Claims to disclose; one the credential lacks is left out.
- * @param {{nonce: string, audience: string, transactionData: string[], deviceKey: CryptoKey}} binding
+ * @param {{nonce: string, audience: string, transactionData: string[], sign: import("./jose.js").Signer}} binding `sign`: the device key's.
  * @returns {Promise<string>}
  */
-export async function present(token, names, { nonce, audience, transactionData, deviceKey }) {
+export async function present(token, names, { nonce, audience, transactionData, sign: signs }) {
   const { issuerJwt, disclosures } = parse(token);
   const shown = disclosures.filter(({ name }) => names.includes(name)).map(({ text }) => text);
   const presented = [issuerJwt, ...shown, ""].join("~");
@@ -71,5 +71,5 @@ export async function present(token, names, { nonce, audience, transactionData, 
     sd_hash: b64(await sha256(presented)),
     ...(hashes.length && { transaction_data_hashes: hashes, transaction_data_hashes_alg: "sha-256" }),
   };
-  return presented + (await sign(deviceKey, "kb+jwt", proof));
+  return presented + (await sign(signs, "kb+jwt", proof));
 }

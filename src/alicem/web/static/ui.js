@@ -41,6 +41,11 @@ export function show(name) {
   heading.focus({ preventScroll: true });
 }
 
+/** Show what is said for one kind of key alone. @param {string} kind */
+export function forKey(kind) {
+  for (const line of document.querySelectorAll("[data-kind-of-key]")) line.hidden = line.dataset.kindOfKey !== kind;
+}
+
 /** @returns {string | undefined} The screen now shown. */
 export const shown = () => document.querySelector("[data-screen]:not([hidden])")?.dataset.screen;
 
@@ -72,6 +77,15 @@ export function element(tag, text, className = "") {
   return made;
 }
 
+/** Hand a file to the person. @param {string} name @param {string} text @param {string} type */
+export function download(name, text, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 /** Do not take a second press while the first is at work. @param {HTMLElement} scope @param {() => Promise<void>} work */
 export async function once(scope, work) {
   const buttons = [...scope.querySelectorAll("button")].filter((button) => !button.disabled);
@@ -82,6 +96,15 @@ export async function once(scope, work) {
     for (const button of buttons) button.disabled = false;
   }
 }
+
+/** The next time a form is sent. @param {string} id @returns {Promise<void>} */
+export const submitted = (id) =>
+  new Promise((resolve) => {
+    byId(id).onsubmit = (event) => {
+      event.preventDefault();
+      resolve();
+    };
+  });
 
 /** `1988-05-17` in the page's language; zeros stand for what is unknown. @param {string} date */
 export function longDate(date) {
@@ -95,5 +118,9 @@ const locale = language === "fr" ? "fr-FR" : "en-GB";
 /** @param {string} iso @returns {string} In the page's language. */
 export const moment = (iso) =>
   new Date(iso).toLocaleString(locale, { dateStyle: "long", timeStyle: "short" });
+
+/** The time of day so many seconds from now, rounded up to its minute. @param {number} seconds */
+export const clock = (seconds) =>
+  new Date(Math.ceil((Date.now() / 1000 + seconds) / 60) * 60_000).toLocaleTimeString(locale, { timeStyle: "short" });
 
 export { language };
