@@ -162,14 +162,20 @@ scopes = ["openid", "email"]
 
 
 def make_world(
-    folder: Path, *, extra_callback: str = CALLBACK, level_of_keys: Mapping[str, str] | None = None, **limits: int
+    folder: Path,
+    *,
+    database: str | None = None,
+    extra_callback: str = CALLBACK,
+    level_of_keys: Mapping[str, str] | None = None,
+    **limits: int,
 ) -> World:
-    """Start one. `extra_callback`: one more address of the client `other`."""
+    """Start one. `database`: its url, by default of a file in `folder`. `extra_callback`: one more address of the client `other`."""
     folder.mkdir(parents=True, exist_ok=True)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     origin = f"http://localhost:{listener.getsockname()[1]}"
-    settings = make_settings(folder, origin, level_of_keys, {"sign_ins_per_minute_and_address": 10**6, **limits})
+    limits = {"sign_ins_per_minute_and_address": 10**6, **limits}
+    settings = make_settings(folder, database, origin, level_of_keys, limits)
     (folder / "secret").write_text(SECRET)
     (folder / "plain").write_text(PLAIN_SECRET)
     scopes = (
@@ -189,11 +195,11 @@ def make_world(
 
 
 def make_settings(
-    folder: Path, origin: str, level_of_keys: Mapping[str, str] | None, limits: Mapping[str, int]
+    folder: Path, database: str | None, origin: str, level_of_keys: Mapping[str, str] | None, limits: Mapping[str, int]
 ) -> Settings:
     return Settings(
         service=Service(profile="development", origin=origin, clients=folder / "clients.toml"),
-        database=Database(url=f"sqlite:///{folder / 'alicem.db'}"),
+        database=Database(url=database or f"sqlite:///{folder / 'alicem.db'}"),
         keys=Keys(file=folder / "keys.bin", levels=level_of_keys or {"software": "substantial"}),
         trust=Trust(folder=folder, specimen=True),
         registry=Registry(url="http://127.0.0.1:9", token_file=folder / "none"),

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from alicem.store import Int64, metadata
+from alicem.store import Int64, Prepared, metadata
 
 WAITING = "waiting"
 APPROVED = "approved"
@@ -95,75 +95,71 @@ class Signin:
 _FIELDS = tuple(one.name for one in fields(Signin))
 _COLUMNS = tuple(signins.c[name] for name in _FIELDS)
 
-# Statements are made once: composing one costs SQLAlchemy three times its execution.
 _NAME: BindParameter[str] = bindparam("name")
 _AT: BindParameter[int] = bindparam("at")
 _KEY: BindParameter[bytes] = bindparam("key")
-_FIND = select(*_COLUMNS).where(signins.c.signin == _NAME)
-_CONCLUDE = (
-    update(signins)
-    .where(signins.c.signin == _NAME, signins.c.outcome == WAITING, signins.c.expires_at > _AT)
-    .values(outcome=bindparam("ended"), claims=bindparam("sealed"))
-)
-_TAKE_SIGNIN = delete(signins).where(signins.c.signin == _NAME, signins.c.browser_key == _KEY).returning(*_COLUMNS)
-_TAKE_ENDED = _TAKE_SIGNIN.where(or_(signins.c.outcome != WAITING, signins.c.expires_at <= _AT))
-_TAKE_CODE = delete(codes).where(codes.c.code_hash == _KEY).returning(codes.c.sealed, codes.c.expires_at)
-_TAKE_TOKEN = (
+_FIND = Prepared(select(*_COLUMNS).where(signins.c.signin == _NAME))
+_WAITS = (signins.c.signin == _NAME, signins.c.outcome == WAITING, signins.c.expires_at > _AT)
+_CONCLUDE = Prepared(update(signins).where(*_WAITS), "outcome", "claims")
+_TAKE = delete(signins).where(signins.c.signin == _NAME, signins.c.browser_key == _KEY).returning(*_COLUMNS)
+_TAKE_SIGNIN = Prepared(_TAKE)
+_TAKE_ENDED = Prepared(_TAKE.where(or_(signins.c.outcome != WAITING, signins.c.expires_at <= _AT)))
+_TAKE_CODE = Prepared(delete(codes).where(codes.c.code_hash == _KEY).returning(codes.c.sealed, codes.c.expires_at))
+_TAKE_TOKEN = Prepared(
     delete(access_tokens)
     .where(access_tokens.c.token_hash == _KEY)
     .returning(access_tokens.c.sealed, access_tokens.c.expires_at)
 )
-_REVOKE = delete(access_tokens).where(access_tokens.c.code_hash == _KEY)
-_ADD_SIGNIN, _ADD_CODE, _ADD_TOKEN = insert(signins), insert(codes), insert(access_tokens)
+_REVOKE = Prepared(delete(access_tokens).where(access_tokens.c.code_hash == _KEY))
+_ADD_SIGNIN = Prepared(insert(signins), *_FIELDS)
+_ADD_CODE = Prepared(insert(codes), "code_hash", "sealed", "expires_at")
+_ADD_TOKEN = Prepared(insert(access_tokens), "token_hash", "code_hash", "sealed", "expires_at")
 
 
 def add_signin(connection: Connection, signin: Signin) -> None:
-    connection.execute(_ADD_SIGNIN, {name: getattr(signin, name) for name in _FIELDS})
+    _ADD_SIGNIN.run(connection, **{name: getattr(signin, name) for name in _FIELDS})
 
 
 def find_signin(connection: Connection, signin: str) -> Signin | None:
-    return _signin(connection.execute(_FIND, {"name": signin}).first())
+    return _signin(_FIND.first(connection, name=signin))
 
 
 def conclude(connection: Connection, signin: str, now: datetime, outcome: str, claims: str | None = None) -> bool:
     """End a sign-in that still waits; whether it did. It can end once."""
-    values = {"name": signin, "at": int(now.timestamp()), "ended": outcome, "sealed": claims}
-    return connection.execute(_CONCLUDE, values).rowcount == 1
+    return _CONCLUDE.run(connection, name=signin, at=int(now.timestamp()), outcome=outcome, claims=claims) == 1
 
 
 def take_signin(connection: Connection, signin: str, browser_key: bytes) -> Signin | None:
     """The row, for the browser it belongs to, once."""
-    return _signin(connection.execute(_TAKE_SIGNIN, {"name": signin, "key": browser_key}).first())
+    return _signin(_TAKE_SIGNIN.first(connection, name=signin, key=browser_key))
 
 
 def take_ended(connection: Connection, signin: str, browser_key: bytes, now: datetime) -> Signin | None:
     """The row, for the browser it belongs to, once, when nothing is waited for any more."""
-    values = {"name": signin, "key": browser_key, "at": int(now.timestamp())}
-    return _signin(connection.execute(_TAKE_ENDED, values).first())
+    return _signin(_TAKE_ENDED.first(connection, name=signin, key=browser_key, at=int(now.timestamp())))
 
 
 def add_code(connection: Connection, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
-    connection.execute(_ADD_CODE, {"code_hash": code_hash, "sealed": sealed, "expires_at": expires_at})
+    _ADD_CODE.run(connection, code_hash=code_hash, sealed=sealed, expires_at=expires_at)
 
 
 def take_code(connection: Connection, code_hash: bytes, now: datetime) -> bytes | None:
     """What the code seals, once, while it lives."""
-    return _living(connection.execute(_TAKE_CODE, {"key": code_hash}).first(), now)
+    return _living(_TAKE_CODE.first(connection, key=code_hash), now)
 
 
 def add_token(connection: Connection, token_hash: bytes, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
-    values = {"token_hash": token_hash, "code_hash": code_hash, "sealed": sealed, "expires_at": expires_at}
-    connection.execute(_ADD_TOKEN, values)
+    _ADD_TOKEN.run(connection, token_hash=token_hash, code_hash=code_hash, sealed=sealed, expires_at=expires_at)
 
 
 def take_token(connection: Connection, token_hash: bytes, now: datetime) -> bytes | None:
     """What the access token seals, once, while it lives."""
-    return _living(connection.execute(_TAKE_TOKEN, {"key": token_hash}).first(), now)
+    return _living(_TAKE_TOKEN.first(connection, key=token_hash), now)
 
 
 def revoke(connection: Connection, code_hash: bytes) -> bool:
     """Take back what a code gave (RFC 6749 §4.1.2); whether there was something."""
-    return connection.execute(_REVOKE, {"key": code_hash}).rowcount > 0
+    return _REVOKE.run(connection, key=code_hash) > 0
 
 
 def expire(connection: Connection, now: datetime) -> None:
@@ -178,7 +174,7 @@ def expire(connection: Connection, now: datetime) -> None:
 
 
 def _signin(row: Any) -> Signin | None:
-    return None if row is None else Signin(**row._mapping)
+    return None if row is None else Signin(*row)
 
 
 def _living(row: Any, now: datetime) -> bytes | None:
