@@ -22,7 +22,7 @@ from alicem.credential import Status, set_status
 from alicem.settings import Retention
 from alicem.store import Store
 
-BATCH = 200  # accounts a transaction: sign-ins wait for one at most
+BATCH = 100  # accounts a transaction, some 50 ms: sign-ins wait for one at most
 ALWAYS = 100
 """Accounts that a run may erase whatever share of all they are."""
 

@@ -11,7 +11,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, String, Table, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from alicem.store import Int64, Prepared, metadata
 
@@ -26,6 +39,9 @@ journal = Table(
     Column("content", LargeBinary, comment="JSON; gone once erased"),
     Column("digest", LargeBinary, nullable=False),
 )
+
+_NAMED = journal.c.account.is_not(None)  # most rows are sign-ins, which name no account
+Index("journal_of_account", journal.c.account, sqlite_where=_NAMED, postgresql_where=_NAMED)
 
 segments = Table(
     "journal_segments",
