@@ -94,6 +94,7 @@ async def _in_batches(store: Store, numbers: list[int], work: Batch, progress: P
         progress(first, len(numbers))
         batch = numbers[first : first + BATCH]
         counts += await store.write(lambda c, these=batch: work(c, these))  # type: ignore[misc]
+    progress(len(numbers), len(numbers))
     return counts
 
 
