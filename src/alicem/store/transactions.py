@@ -44,7 +44,7 @@ class Store:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one moment of the database; whatever it writes is rolled back. A row it reads is not held for it."""
-        return await asyncio.to_thread(run, self._snapshots, work, kept=False)
+        return await asyncio.to_thread(self._read, work)
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         """`read` for a row or two by their key, cheap enough for every request.
@@ -57,7 +57,7 @@ class Store:
         with self._looking_up:
             if self._lookups is None:
                 self._lookups = self.engine.connect()
-            return _undone(self._lookups, work)
+            return run(self._lookups, work, kept=False)
 
     def close(self) -> None:
         """Finish what waits, then let go of the database."""
@@ -66,10 +66,6 @@ class Store:
             self._lookups.close()
         self.engine.dispose()
 
-
-def _undone(connection: Connection, work: Callable[[Connection], T]) -> T:
-    transaction = connection.begin()
-    try:
-        return work(connection)
-    finally:
-        transaction.rollback()
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._snapshots.connect() as connection:
+            return run(connection, work, kept=False)

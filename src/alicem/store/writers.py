@@ -89,20 +89,31 @@ def _in_savepoint(connection: Connection, work: Callable[[Connection], T]) -> T:
 
 
 class ParallelWriter:
-    """A few threads, each work a transaction of its own."""
+    """A few threads, each with a connection of its own, each work a transaction of its own."""
 
     def __init__(self, engine: Engine, threads: int) -> None:
         self._engine = engine
         self._threads = ThreadPoolExecutor(threads, "store-writer")
+        self._of_this_thread = threading.local()
+        self._connections: list[Connection] = []
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
-        return self._threads.submit(run, self._engine, work)
+        return self._threads.submit(self._run, work)
 
     def close(self) -> None:
         self._threads.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        connection: Connection | None = getattr(self._of_this_thread, "connection", None)
+        if connection is None:
+            connection = self._of_this_thread.connection = self._engine.connect()
+            self._connections.append(connection)
+        return run(connection, work)
 
 
-def run(engine: Engine, work: Callable[[Connection], T], *, kept: bool = True) -> T:
+def run(connection: Connection, work: Callable[[Connection], T], *, kept: bool = True) -> T:
     """Run a work as a transaction, and undo it where it is not to be kept.
 
     A work that another was faster than, or whose connection was lost before its commit, is run again as a whole: nothing of it
@@ -111,16 +122,16 @@ def run(engine: Engine, work: Callable[[Connection], T], *, kept: bool = True) -
     tries = 0
     while True:
         tries += 1
-        with engine.connect() as connection:
-            transaction = connection.begin()
+        with connection.begin() as transaction:
             try:
                 result = work(connection)
             except DBAPIError as error:
                 if tries == _TRIES or not _worth_again(error):
                     raise
+                transaction.rollback()
                 continue
-            if kept:
-                transaction.commit()
+            if not kept:
+                transaction.rollback()
             return result
 
 
