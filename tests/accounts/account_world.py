@@ -15,9 +15,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from alicem import jose, keys
-from alicem.accounts import NewAccount, create, records
+from alicem.accounts import NewAccount, create, records, suspension
 from alicem.accounts.effects import Outcome
 from alicem.accounts.instruction import Instructions
+from alicem.accounts.states import JOURNAL, State, after
 from alicem.credential import allocate
 from alicem.enrolment import receipts
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
@@ -133,8 +134,8 @@ class World:
     def challenge(self) -> str:
         return self.instructions.challenge()
 
-    def perform(self, instruction: str) -> Outcome:
-        outcome: Outcome = self.await_(self.instructions.perform(instruction))
+    def perform(self, instruction: str, assertion: Any = None) -> Outcome:
+        outcome: Outcome = self.await_(self.instructions.perform(instruction, assertion))
         return outcome
 
     def enrol(
@@ -150,13 +151,12 @@ class World:
         new = NewAccount(
             evidence_of(number),
             phone.device_key.public_key(),
-            "software",
-            None,
+            more.pop("key_kind", "software"),
+            more.pop("passkey", None),
             pin_key(code, phone.salt).public_key(),
             secrets.token_bytes(32),
             suspension_code,
-            (f"test:{number}",),
-            **more,
+            **({"fingerprints": (f"test:{number}",)} | more),
         )
         self.do(
             lambda c: create(
@@ -167,6 +167,10 @@ class World:
             assert phone.instruct(code, purpose="activate", about=b"receipt").status == 200
         return phone
 
+    def suspend(self, code: str) -> bool:
+        """As the website does; whether an account has this code."""
+        return bool(self.do(lambda c: suspension.suspend(c, code, self.clock(), secrets.token_bytes)))
+
     def row(self, phone: TestPhone) -> Any:
         thumbprint = jose.thumbprint(phone.device_key.public_key())
         return self.do(lambda c: records.phone_by_thumbprint(c, thumbprint))
@@ -176,6 +180,20 @@ class World:
 
     def events(self) -> list[str]:
         return [row.event for row in self.do(lambda c: c.exec_driver_sql("select event from journal").all())]
+
+    def told_by_journal(self) -> dict[int, str]:
+        """The state of every account, from the journal alone: what was told of it, event by event."""
+        states: dict[int, State | None] = {}
+        events = {name: event for event, name in JOURNAL.items()}
+        rows = self.do(
+            lambda c: c.exec_driver_sql(
+                "select event, account from journal where account is not null order by number"
+            ).all()
+        )
+        for name, account in rows:
+            if name in events:
+                states[account] = after(states.get(account), events[name])
+        return {account: str(state) for account, state in states.items()}
 
     def dump(self) -> str:
         """Every value of every table."""

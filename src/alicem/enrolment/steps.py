@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from alicem import jose
 from alicem.accounts import Earlier, NewAccount, chip_was_read, create, earlier, suspension
+from alicem.accounts.records import phone_by_thumbprint
 from alicem.accounts.registration import read_registration
 from alicem.credential import Offer
 from alicem.credential.endpoints import CONFIGURATION, GRANT
@@ -39,8 +40,11 @@ CHIP_PROOFS = {
 
 
 async def choose(journey: Journey) -> None:
-    """Step 1: the device key has signed; its kind must be one this server accepts."""
+    """Step 1: the device key has signed; it is new, and its kind one this server accepts."""
     room, chosen = journey.room, journey.chosen
+    thumbprint = jose.thumbprint(chosen.device_key)
+    if await room.store.read(lambda c: phone_by_thumbprint(c, thumbprint)) is not None:
+        raise ProtocolError(4401)
     if chosen.path == Path.OFFICE:
         raise Refused("office_path")
     cap = room.settings.keys.levels.get(chosen.key_kind)
