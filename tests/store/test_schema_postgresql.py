@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,13 @@ def test_migrations_make_what_is_declared(cluster: postgres.Cluster, declared: M
     store.close()
     cluster.drop(name)
     assert (differences, narrow) == ([], [])
+
+
+def test_processes_that_start_together_migrate_once(cluster: postgres.Cluster) -> None:
+    name = cluster.create()
+    stores = [Store(cluster.url(name)) for _ in range(4)]
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda store: upgrade(store.engine), stores))
+    for store in stores:
+        store.close()
+    cluster.drop(name)
