@@ -4,21 +4,21 @@ from datetime import timedelta
 
 from account_world import World
 
-from alicem.accounts import records
+from alicem.accounts import face_tries, records
 
 NAMES = ("k2:doc", "k1:doc")
 
 
 def begin(world: World, name: str = NAMES[0]) -> int:
-    return int(world.do(lambda c: records.begin_face_try(c, name, world.clock())))
+    return int(world.do(lambda c: face_tries.begin(c, name, world.clock())))
 
 
 def end(world: World, number: int, accepted: bool = False, counted: bool = False) -> None:
-    world.do(lambda c: records.end_face_try(c, number, accepted=accepted, counted=counted))
+    world.do(lambda c: face_tries.end(c, number, accepted=accepted, counted=counted))
 
 
 def since(world: World, days: int = 7) -> tuple[int, int]:
-    found = world.do(lambda c: records.face_tries_since(c, NAMES, world.clock() - timedelta(days=days)))
+    found = world.do(lambda c: face_tries.since(c, NAMES, world.clock() - timedelta(days=days)))
     return (int(found[0]), int(found[1]))
 
 

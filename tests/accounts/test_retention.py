@@ -13,7 +13,7 @@ from account_world import TestPhone, World
 from sqlalchemy import Connection, select, update
 
 from alicem import jose, journal
-from alicem.accounts import records, retention
+from alicem.accounts import records, retention, tables
 from alicem.accounts.retention import Report, TooMany
 from alicem.credential import Status
 from alicem.credential.records import statuses
@@ -34,11 +34,11 @@ def at(text: str) -> datetime:
 def note(world: World, phone: TestPhone, **months: str) -> None:
     """Write another `used_month` or `checked_month`."""
     number = world.row(phone).account
-    world.do(lambda c: c.execute(update(records.accounts).where(records.accounts.c.number == number).values(**months)))
+    world.do(lambda c: c.execute(update(tables.accounts).where(tables.accounts.c.number == number).values(**months)))
 
 
 def numbers(world: World) -> list[int]:
-    return list(world.do(lambda c: c.execute(select(records.accounts.c.number)).scalars().all()))
+    return list(world.do(lambda c: c.execute(select(tables.accounts.c.number)).scalars().all()))
 
 
 def crowd(world: World, due: int, living: int = 0) -> None:
@@ -138,7 +138,7 @@ def test_nothing_is_left_of_an_erased_account_and_the_journal_still_holds(world:
     row, key = world.row(gone), world.ring.signing("journal")
     world.do(lambda c: journal.seal(c, key, world.clock()))
     account = world.do(
-        lambda c: c.execute(select(records.accounts).where(records.accounts.c.number == row.account)).one()
+        lambda c: c.execute(select(tables.accounts).where(tables.accounts.c.number == row.account)).one()
     )
     thumbprint = jose.thumbprint(gone.device_key.public_key())
     marks = {str(row.account), account.fingerprint, str(account.suspension), thumbprint, row.device_key}
@@ -196,7 +196,7 @@ def test_an_account_that_is_used_in_the_meantime_stays(world: World) -> None:
         with world.store.engine.begin() as connection:
             records.touch(connection, 2, world.clock())
             connection.execute(
-                update(records.accounts).where(records.accounts.c.number == 2).values(checked_month="2026-11")
+                update(tables.accounts).where(tables.accounts.c.number == 2).values(checked_month="2026-11")
             )
 
     assert run(world, progress=use) == Report(identity_check=2)

@@ -30,8 +30,8 @@ from alicem import accounts, credential, jose, keys, provider
 from alicem.accounts import NewAccount
 from alicem.accounts import endpoints as accounts_endpoints
 from alicem.accounts.instruction import Instructions
-from alicem.accounts.records import accounts as accounts_table
-from alicem.accounts.records import phones as phones_table
+from alicem.accounts.tables import accounts as accounts_table
+from alicem.accounts.tables import phones as phones_table
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
 from alicem.evidence import Path as EnrolmentPath
 from alicem.keys import KeyRing

@@ -87,7 +87,7 @@ class Instructions:
     async def _read(self, token: str, assertion: Any) -> Given:
         """The instruction, its device signature right and its challenge one of ours. Nothing is answered before all was looked at."""
         given = parse(token, self.origin, self._secrets)
-        phone = await self.store.read(lambda c: records.phone_by_thumbprint(c, given.thumbprint))
+        phone = await self.store.look_up(lambda c: records.phone_by_thumbprint(c, given.thumbprint))
         jose.check(given.outer, jose.public_key(json.loads(_NOBODY if phone is None else phone.device_key)))
         if phone is None or given.expires == 0:
             raise Uniform
@@ -156,7 +156,9 @@ class Instructions:
             return self._wrong(connection, phone)
         outcome = self._right(connection, phone, given)
         if given.purpose != "close":
-            records.end_try(connection, phone.id, str(outcome.body["outcome"]), keep_next=given.purpose == "change")
+            records.end_try(connection, phone.id, str(outcome.body["outcome"]))
+        if given.purpose != "change" and phone.next_pin_key is not None:
+            records.drop_next_code(connection, phone.id)
         return outcome
 
     def _right(self, connection: Connection, phone: Any, given: Given) -> Outcome:

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from alicem.accounts import life, records
 from alicem.accounts.states import Event
+from alicem.accounts.tables import accounts
 from alicem.jose import BadToken
 from alicem.keys import KeyRing, document_fingerprints
 from alicem.settings import Settings, SettingsError, secret
@@ -145,7 +146,7 @@ def suspend(
     number = records.by_fingerprints(connection, fingerprints)
     if number is None:
         return
-    checked = select(records.accounts.c.checked_month).where(records.accounts.c.number == number)
+    checked = select(accounts.c.checked_month).where(accounts.c.number == number)
     if f"{at:%Y-%m}" >= connection.execute(checked).scalar_one():
         life.apply(connection, number, Event.SUSPEND, by="registry", now=now, rng=rng, notice=notice)
 

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Select, and_, case, exists, func, select
 
 from alicem import journal
 from alicem.accounts import life
-from alicem.accounts.records import accounts, phones, remove_waiting_phones
+from alicem.accounts.records import remove_waiting_phones
 from alicem.accounts.states import Event, Stage, State
+from alicem.accounts.tables import accounts, phones
 from alicem.credential import Status, set_status
 from alicem.settings import Retention
 from alicem.store import Store

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from alicem import journal
-from alicem.accounts import records
+from alicem.accounts import face_tries
 from alicem.enrolment.identity import fingerprints
 from alicem.enrolment.journey import Journey
 from alicem.enrolment.link import TRY_SECONDS
@@ -72,7 +72,7 @@ async def _left(journey: Journey, tries: int) -> int:
     """How many counted tries are left. Raises `Refused` (`face_tries_exhausted`)."""
     room, names = journey.room, fingerprints(journey.facts, journey.room.ring)
     since = room.clock() - timedelta(days=room.settings.retention.face_try_days)
-    begun, counted = await room.store.read(lambda c: records.face_tries_since(c, names, since))
+    begun, counted = await room.store.read(lambda c: face_tries.since(c, names, since))
     left = min(tries, room.settings.limits.face_tries_a_week - counted)
     if left <= 0 or begun >= room.settings.limits.face_attempts_a_week:
         raise Refused("face_tries_exhausted")
@@ -82,7 +82,7 @@ async def _left(journey: Journey, tries: int) -> int:
 async def _try(journey: Journey, order: dict[str, Any]) -> dict[str, Any]:
     """One try, written down before and after; what the session process tells of it."""
     room, name = journey.room, fingerprints(journey.facts, journey.room.ring)[0]
-    number = await room.store.write(lambda c: records.begin_face_try(c, name, room.clock()))
+    number = await room.store.write(lambda c: face_tries.begin(c, name, room.clock()))
     journey.process.say(order)
     told = await journey.told("face", within=TRY_SECONDS + room.settings.limits.session_answer_seconds)
     journey.measurements = {name: told.get(name) for name in ("scores", "thresholds", "missed")}
@@ -93,7 +93,7 @@ async def _try(journey: Journey, order: dict[str, Any]) -> dict[str, Any]:
 def _note(connection: Connection, journey: Journey, number: int, told: dict[str, Any]) -> None:
     reason = load()[told["reason"]] if told.get("reason") else None
     counted = reason is not None and reason.counts_as_try
-    records.end_face_try(connection, number, accepted=told["outcome"] == "accept", counted=counted)
+    face_tries.end(connection, number, accepted=told["outcome"] == "accept", counted=counted)
     if reason is not None:
         content = {"reason": reason.name}
         journal.append(connection, journey.room.clock(), "face_refused", journey.room.rng, content=content)

@@ -43,7 +43,7 @@ async def choose(journey: Journey) -> None:
     """Step 1: the device key has signed; it is new, and its kind one this server accepts."""
     room, chosen = journey.room, journey.chosen
     thumbprint = jose.thumbprint(chosen.device_key)
-    if await room.store.read(lambda c: phone_by_thumbprint(c, thumbprint)) is not None:
+    if await room.store.look_up(lambda c: phone_by_thumbprint(c, thumbprint)) is not None:
         raise ProtocolError(4401)
     if chosen.path == Path.OFFICE:
         raise Refused("office_path")
