@@ -40,7 +40,8 @@ class Service:
 @dataclass(frozen=True)
 class Database:
     url: str
-    """SQLAlchemy's, for instance `sqlite:////var/lib/alicem/alicem.db`; a relative SQLite path is relative to the working folder."""
+    """SQLAlchemy's: `sqlite:////var/lib/alicem/alicem.db` (a relative path is relative to the working folder), or
+    `postgresql+psycopg://alicem@/alicem?host=/run/postgresql`; a password stays out of it, in libpq's `PGPASSFILE`."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ async def _open(provider: Provider, response: str, now: datetime) -> tuple[Signi
     kid = _json(jose.unb64(response.partition(".")[0])).get("kid")
     if not isinstance(kid, str):
         raise BadToken("no kid")
-    signin = await provider.store.read(lambda connection: records.find_signin(connection, kid))
+    signin = await provider.store.look_up(lambda connection: records.find_signin(connection, kid))
     if signin is None or signin.outcome != WAITING or not signin.alive(now):
         return None, None
     answer = _json(_decrypt(provider, signin, response))

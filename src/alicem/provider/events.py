@@ -29,7 +29,7 @@ async def stream(provider: Provider, name: str) -> AsyncIterator[str]:
         while asyncio.get_running_loop().time() < ends:
             woken.clear()
             now = provider.clock()
-            end = _end(await provider.store.read(lambda c: records.find_signin(c, name)), name, now)
+            end = _end(await provider.store.look_up(lambda c: records.find_signin(c, name)), name, now)
             if end is not None:
                 yield end
                 return

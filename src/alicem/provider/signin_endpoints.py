@@ -119,7 +119,7 @@ async def give_request(provider: Provider, request: Request) -> Response:
     """The phone fetches the signed request object (RFC 9101 §5.2.3)."""
     now = provider.clock()
     name = references.resolve(provider.transaction_secrets, request.path_params["reference"], now)
-    signin = await provider.store.read(lambda connection: records.find_signin(connection, name)) if name else None
+    signin = await provider.store.look_up(lambda connection: records.find_signin(connection, name)) if name else None
     if signin is None or signin.outcome != WAITING or not signin.alive(now):
         return JSONResponse({"outcome": "signin_expired"}, 404, NOT_STORED)
     return Response(signin.request_object, media_type="application/oauth-authz-req+jwt", headers=NOT_STORED)
@@ -169,7 +169,7 @@ async def _ours(provider: Provider, request: Request) -> Signin | None:
     browser = signing_in.browser_of(request.cookies.get(COOKIE))
     if browser is None:
         return None
-    signin = await provider.store.read(lambda connection: records.find_signin(connection, browser.signin))
+    signin = await provider.store.look_up(lambda connection: records.find_signin(connection, browser.signin))
     return signin if signin is not None and signin.browser_key == browser.public else None
 
 
