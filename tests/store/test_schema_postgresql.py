@@ -34,7 +34,7 @@ def test_migrations_make_what_is_declared(cluster: postgres.Cluster, declared: M
     for _ in range(2):  # a second time changes nothing
         upgrade(store.engine, versions)
     with store.engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": False}), declared)
+        found = compare_metadata(MigrationContext.configure(connection), declared)
     differences = [one for one in found if not (isinstance(one, list) and one[0][0] == "modify_comment")]
     narrow = [
         (table, column["name"])
