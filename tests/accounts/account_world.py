@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import secrets
@@ -24,10 +25,12 @@ from alicem.enrolment import receipts
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
 from alicem.evidence import Path as EnrolmentPath
 from alicem.keys import KeyRing
-from alicem.phone.code import pin_key
-from alicem.store import Store, upgrade
+from alicem.phone import code as phone_code
+from alicem.store import Store, metadata
 
 ORIGIN = "http://localhost:8000"
+pin_key = functools.lru_cache(4096)(phone_code.pin_key)
+"""Stretched once for each code and salt: that is the phone's cost, and most of a test's."""
 CODE, WRONG = "482915", "482916"
 
 
@@ -106,12 +109,11 @@ class TestPhone:
 
 
 class World:
-    """One provider's accounts."""
+    """One provider's accounts, in the migrated database of `url`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         self.clock = Clock()
-        self.store = Store(f"sqlite:///{folder}/alicem.db")
-        upgrade(self.store.engine)
+        self.store = Store(url)
         self.ring: KeyRing = keys.create(
             folder / "keys.bin", b"m" * 32, now=self.clock(), rng=secrets.token_bytes, host="localhost"
         )
@@ -197,15 +199,8 @@ class World:
 
     def dump(self) -> str:
         """Every value of every table."""
-        tables = [
-            row[0]
-            for row in self.do(lambda c: c.exec_driver_sql("select name from sqlite_master where type='table'").all())
-        ]
         rows = {
-            name: [
-                list(map(str, row))
-                for row in self.do(lambda c, n=name: c.exec_driver_sql(f'select * from "{n}"').all())  # noqa: S608
-            ]
-            for name in tables
+            table.name: [list(map(str, row)) for row in self.do(lambda c, t=table: c.execute(t.select()).all())]
+            for table in metadata.sorted_tables
         }
         return json.dumps(rows, ensure_ascii=False)

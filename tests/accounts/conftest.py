@@ -9,7 +9,8 @@ from account_world import World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(database_url: str, tmp_path: Path) -> Iterator[World]:
+    """Accounts on SQLite, and once more on PostgreSQL."""
+    world = World(database_url, tmp_path)
     yield world
     world.store.close()

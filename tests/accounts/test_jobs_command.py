@@ -17,7 +17,7 @@ SETTINGS = """
 profile = "development"
 origin = "http://localhost:8000"
 [database]
-url = "sqlite:///{folder}/alicem.db"
+url = "{url}"
 [keys]
 file = "keys.bin"
 [trust]
@@ -33,10 +33,10 @@ sender = "alicem@example.org"
 
 
 @pytest.fixture
-def config(world: World, tmp_path: Path) -> Path:
+def config(world: World, database_url: str, tmp_path: Path) -> Path:
     """Settings of a provider with three accounts of today and one that nobody used since 2020."""
     file = tmp_path / "alicem.toml"
-    file.write_text(SETTINGS.format(folder=tmp_path))
+    file.write_text(SETTINGS.format(url=database_url))
     world.clock.at = datetime.now(UTC)
     for number in range(3):
         world.enrol(str(number), suspension_code=str(number) * 20)
