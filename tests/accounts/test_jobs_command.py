@@ -99,10 +99,10 @@ def test_its_help_names_every_option(config: Path) -> None:
     assert set(re.findall(r"--[a-z]+", result.output)) == {"--config", "--all", "--json", "--help"}
 
 
-def test_what_is_wrong_has_its_exit_status(config: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_has_its_exit_status(config: Path, database_url: str, tmp_path: Path) -> None:
     assert run(config, "--every").exit_code == 2
     assert run(tmp_path / "none.toml").exit_code == 3
-    config.write_text(config.read_text().replace("alicem.db", "another.db"))
+    config.write_text(config.read_text().replace(database_url, f"sqlite:///{tmp_path}/another.db"))
     empty = run(config)
     assert empty.exit_code == 3
     assert "no such table" in empty.output
