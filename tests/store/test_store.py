@@ -80,6 +80,21 @@ def test_whoever_goes_away_takes_nobody_with_them(sqlite_url: str) -> None:
     store.close()
 
 
+def test_an_error_no_future_can_hold_reaches_its_caller_and_no_other(database_url: str) -> None:
+    store = made(database_url)
+
+    def runs_out(_connection: Connection) -> object:
+        return next(iter([]))
+
+    async def both() -> list[object]:
+        works = (store.write(runs_out), store.write(add(1)))  # type: ignore[arg-type]
+        return await asyncio.wait_for(asyncio.gather(*works, return_exceptions=True), 5)
+
+    failed, done = asyncio.run(both())
+    assert (type(failed), done) == (RuntimeError, 1)
+    store.close()
+
+
 def test_a_reader_cannot_write(database_url: str) -> None:
     store = made(database_url)
     asyncio.run(store.read(add(1)))  # type: ignore[arg-type]

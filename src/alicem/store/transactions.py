@@ -40,7 +40,7 @@ class Store:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction; what it did is durable when this returns. What it raises undoes it."""
-        return await asyncio.wrap_future(self._writer.submit(work))
+        return await self._writer.write(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one moment of the database; whatever it writes is rolled back. A row it reads is not held for it."""

@@ -6,17 +6,19 @@ a savepoint of its own. PostgreSQL has many and flushes once for all that commit
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
-_Work = tuple[Callable[[Connection], Any], "Future[Any]"]
+_Work = tuple[Callable[[Connection], Any], "asyncio.Future[Any]"]
 _GROUP = 64  # works that may share one commit: bounds how long the first of them waits
 _TRIES = 3
 _ANOTHER_WAS_FASTER = {"40001", "40P01", "23505"}  # serialization_failure, deadlock_detected, unique_violation
@@ -31,10 +33,10 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
-        future: Future[T] = Future()
-        self._works.put((work, future))
-        return future
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        caller: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._works.put((work, caller))
+        return await caller
 
     def close(self) -> None:
         self._works.put(None)
@@ -43,8 +45,7 @@ class GroupWriter:
     def _write_for_ever(self) -> None:
         while (first := self._works.get()) is not None:
             group = [first, *self._waiting()]
-            # From here on nobody can take a work back: whoever waits for it may go, its outcome has a place to lie.
-            self._commit([one for one in group if one is not None and one[1].set_running_or_notify_cancel()])
+            self._commit([one for one in group if one is not None and not one[1].cancelled()])
             if None in group:
                 return
 
@@ -58,34 +59,40 @@ class GroupWriter:
         return group
 
     def _commit(self, works: list[_Work]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
         try:
             with self._engine.begin() as connection:
-                for work, future in works:
-                    try:
-                        done.append((future, _in_savepoint(connection, work)))
-                    except BaseException as error:  # noqa: BLE001 - handed to the caller that waits for it
-                        future.set_exception(error)
+                outcomes = [(caller, *_attempt(connection, work)) for work, caller in works]
         except BaseException as error:  # noqa: BLE001 - the commit itself failed: nobody may believe it was done
-            for _, future in works:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for future, result in done:
-            future.set_result(result)
+            outcomes = [(caller, None, error) for _, caller in works]
+        for loop in {caller.get_loop() for _, caller in works}:
+            mine = [outcome for outcome in outcomes if outcome[0].get_loop() is loop]
+            with contextlib.suppress(RuntimeError):  # the loop ended, and whoever waited with it
+                loop.call_soon_threadsafe(_tell, mine)
 
 
-def _in_savepoint(connection: Connection, work: Callable[[Connection], T]) -> T:
+def _attempt(connection: Connection, work: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
+    """What a work returned or raised; all of it or nothing of it is in the transaction."""
     # By the driver: SQLAlchemy's own savepoint takes as long as everything else a small work does.
     driver: Any = connection.connection.driver_connection
     driver.execute("SAVEPOINT one_work")
     try:
-        return work(connection)
-    except BaseException:
+        return _called(work, connection), None
+    except BaseException as error:  # noqa: BLE001 - handed to the caller that waits for it
         driver.execute("ROLLBACK TO one_work")
-        raise
+        return None, error
     finally:
         driver.execute("RELEASE one_work")
+
+
+def _tell(outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    """Wake everybody of a group at once: a wake-up each would cost more than their writes."""
+    for caller, result, error in outcomes:
+        if caller.done():  # whoever waited has gone away
+            continue
+        if error is None:
+            caller.set_result(result)
+        else:
+            caller.set_exception(error)
 
 
 class ParallelWriter:
@@ -97,8 +104,8 @@ class ParallelWriter:
         self._of_this_thread = threading.local()
         self._connections: list[Connection] = []
 
-    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
-        return self._threads.submit(self._run, work)
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.wrap_future(self._threads.submit(self._run, work))
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -124,7 +131,7 @@ def run(connection: Connection, work: Callable[[Connection], T], *, kept: bool =
         tries += 1
         with connection.begin() as transaction:
             try:
-                result = work(connection)
+                result = _called(work, connection)
             except DBAPIError as error:
                 if tries == _TRIES or not _worth_again(error):
                     raise
@@ -133,6 +140,13 @@ def run(connection: Connection, work: Callable[[Connection], T], *, kept: bool =
             if not kept:
                 transaction.rollback()
             return result
+
+
+def _called(work: Callable[[Connection], T], connection: Connection) -> T:
+    try:
+        return work(connection)
+    except StopIteration as error:  # no future can hold one
+        raise RuntimeError("a work ran out of an iterator") from error
 
 
 def _worth_again(error: DBAPIError) -> bool:
