@@ -96,13 +96,19 @@ class Citizen:
     name: str = "journey"
     code: str = ""
     suspension_code: str = ""
+    phones: str = "replace"
+    passkey: bool = False
     seen: list[str] = field(default_factory=list)
     refusal: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.page = self.context.new_page()
         self.page.on("websocket", lambda line: line.on("framereceived", self._hear))
-        self.person = self.demo.ask(f"/personas/{self.persona}")
+        self.become(self.persona)
+
+    def become(self, persona: str) -> None:
+        """The same person, with what this persona has at hand."""
+        self.persona, self.person = persona, self.demo.ask(f"/personas/{persona}")
         self.code = self.person["code"]
 
     def _hear(self, text: str | bytes) -> None:
@@ -137,6 +143,9 @@ class Citizen:
         self.page.wait_for_selector("#start:enabled")
         self.screen("choose")
         self.page.click("#start")
+        if self.passkey:
+            self.screen("key")
+            self.page.click("#make-key")
 
     def prove_email(self) -> None:
         self.screen("email")
@@ -181,13 +190,23 @@ class Citizen:
         for _ in range(5):
             self.show_face()
             self.page.wait_for_selector(
-                '[data-screen="code"]:not([hidden]), [data-screen="refused"]:not([hidden])', timeout=90_000
+                ", ".join(f'[data-screen="{name}"]:not([hidden])' for name in ("code", "earlier", "refused")),
+                timeout=90_000,
             )
-            if self.page.evaluate(SHOWN) == "code" or self.refusal["reason"] not in OF_THE_MACHINE:
-                return
+            if self.page.evaluate(SHOWN) != "refused" or self.refusal["reason"] not in OF_THE_MACHINE:
+                return self.answer_about_phones()
             print(self.refusal)
             self.page.click("#again")
         raise AssertionError(f"five times too slow or unlit: {self.refusal}")
+
+    def answer_about_phones(self) -> None:
+        """Past the word on an earlier identity, where the document has one."""
+        if self.page.evaluate(SHOWN) != "earlier":
+            return
+        self.screen("earlier")
+        if self.page.is_visible(f'[name=phones][value="{self.phones}"]'):
+            self.page.check(f'[name=phones][value="{self.phones}"]')
+        self.page.click("#earlier-form button")
 
     def choose_code(self) -> None:
         self.screen("code")
@@ -208,6 +227,14 @@ class Citizen:
         self.pass_face()
         self.choose_code()
         self.screen("done")
+
+    def account(self) -> str:
+        """The account number that this browser keeps."""
+        return str(
+            self.page.evaluate(
+                "import('/static/state.js').then((state) => state.load()).then(({phone}) => phone.account)"
+            )
+        )
 
     def leave(self) -> None:
         """An enrolment left in its middle would hold its session process for ten minutes."""
@@ -304,11 +331,8 @@ class Authenticator:
         return sum(one["signCount"] for one in found) - len(found)
 
     def refuse(self) -> None:
-        """The owner is not recognised from here on."""
+        """The owner is not recognised, so often that the device asks no more."""
         self._cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self._id, "isUserVerified": False})
-
-    def recognise(self) -> None:
-        self._cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self._id, "isUserVerified": True})
 
     def remove(self) -> None:
         self._cdp.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._id})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from alicem.demo.town import Town
 from alicem.web import vendor
 from alicem.web.headers import SecurityHeaders
 from alicem.web.static_files import static_routes
+
+sys.path.append(str(Path(__file__).parent.parent / "provider"))  # provider_world, which phone_world builds upon
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +142,7 @@ def citizen(demo: Demo, context: BrowserContext, screens: Path) -> Iterator[Make
     watch = Watch(demo, context)
     made: list[Citizen] = []
 
-    def make(persona: str = "zoe", **given: str) -> Citizen:
+    def make(persona: str = "zoe", **given: Any) -> Citizen:
         made.append(Citizen(demo, context, persona, screens, **given))
         return made[-1]
 

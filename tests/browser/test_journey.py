@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_citizen import Citizen, Demo, MakeCitizen, Watch, cause
+from browser_citizen import Citizen, Demo, MakeCitizen, Watch, authenticator, cause
 from playwright.sync_api import Browser, expect
+
+from alicem import jose
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -25,8 +27,15 @@ def enrolled(chromium: Browser, demo: Demo, screens: Path) -> Iterator[Citizen]:
     context.close()
 
 
-def test_from_the_chip_to_a_signed_in_service(citizen: MakeCitizen) -> None:
-    zoe = citizen()
+@pytest.fixture
+def zoe(citizen: MakeCitizen) -> Iterator[Citizen]:
+    """With a device that keeps her key under her fingerprint."""
+    zoe = citizen(passkey=True)
+    with authenticator(zoe.context, zoe.page):
+        yield zoe
+
+
+def test_from_the_chip_to_a_signed_in_service(zoe: Citizen) -> None:
     began = time.monotonic()
     zoe.enrol()
     assert time.monotonic() - began < 60
@@ -127,6 +136,40 @@ def test_the_language_of_a_request_can_be_changed(enrolled: Citizen) -> None:
     enrolled.screen("asked")
 
 
+def sub_of(citizen: Citizen) -> str:
+    """Who the service says that they are, after a sign-in."""
+    tab = citizen.ask_to_sign_in()
+    citizen.approve(citizen.follow_link(tab), citizen.code)
+    citizen.screen("approved")
+    tab.wait_for_selector("[data-claim]", timeout=30_000)
+    tab.click('button[name="decision"][value="continue"]')
+    sub = tab.inner_text('[data-claim="sub"]')
+    tab.close()
+    citizen.context.clear_cookies()  # or the service would know them still
+    return sub
+
+
+def test_a_second_phone_and_a_forgotten_code_leave_the_person_the_same_to_services(
+    chromium: Browser, demo: Demo, screens: Path, enrolled: Citizen
+) -> None:
+    before = sub_of(enrolled)
+    context = chromium.new_context(locale="fr-FR", viewport={"width": 320, "height": 640}, color_scheme="dark")
+    second = Citizen(demo, context, enrolled.persona, screens, name="second", phones="keep")
+    second.enrol()
+    assert "earlier" in second.seen
+    assert sub_of(second) == before
+    enrolled.open_home()
+    enrolled.go("others")
+    expect(enrolled.page.locator("#others-said")).to_have_text("Votre compte a un autre appareil.")
+    enrolled.code = "902847"  # the other is forgotten
+    enrolled.enrol()
+    enrolled.open_home()
+    expect(enrolled.page.locator("#others-way")).to_be_hidden()
+    assert sub_of(enrolled) == before
+    second.open_home(then="stranger")
+    context.close()
+
+
 def test_suspended_from_the_website_without_the_phone(citizen: MakeCitizen) -> None:
     joao = citizen("joao", name="suspended")
     joao.enrol()
@@ -155,6 +198,10 @@ def test_deleted_in_two_taps_and_nothing_is_left(citizen: MakeCitizen) -> None:
     wibowo.go("delete")
     wibowo.page.click("#delete-now")
     wibowo.screen("erased")
+    expect(wibowo.page.locator("#erased li")).not_to_have_count(0)
+    with wibowo.page.expect_download() as saved:
+        wibowo.page.click("#receipt-download")
+    assert jose.unpack(Path(saved.value.path()).read_text(), "alicem-receipt+jwt").json()["erased"]
     databases = "async () => (await indexedDB.databases()).map((one) => one.name)"
     assert wibowo.page.evaluate(databases) == []
     wibowo.page.goto(f"{wibowo.demo.alicem}/phone")

@@ -16,7 +16,7 @@ from wire import Wire
 pytestmark = pytest.mark.timeout(400)
 
 
-def test_a_reload_in_each_step_loses_nothing(citizen: MakeCitizen) -> None:
+def test_a_reload_in_each_step_loses_nothing_and_a_renewed_document_continues(citizen: MakeCitizen) -> None:
     camille = citizen("camille", name="reload")
     page = camille.page
 
@@ -45,6 +45,23 @@ def test_a_reload_in_each_step_loses_nothing(citizen: MakeCitizen) -> None:
     camille.choose_code()
     camille.screen("done")
     camille.open_home()
+    account, code = camille.account(), camille.code
+    camille.become("camille_renewed")  # and the document the person has renewed since continues it
+    camille.start()
+    camille.prove_email()
+    camille.copy_document()
+    camille.read_chip()
+    camille.pass_face()
+    camille.choose_code()
+    camille.screen("renewed")
+    page.fill("#renewed-code", "730519")
+    page.click("#renewed-form button:not([type=button])")
+    expect(page.locator("#renewed-problem")).to_contain_text("3 essais")
+    page.fill("#renewed-code", code)
+    page.click("#renewed-form button:not([type=button])")
+    camille.screen("done")
+    camille.open_home()
+    assert camille.account() == account
 
 
 def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:

@@ -50,10 +50,10 @@ export const instruct = (purpose, subject, code) =>
 /** First phase of another code; the code of today stays the one. Raises as `instruct`. @param {string} code @param {string} next */
 export const changeCode = (code, next) =>
   alone(async (at) => {
-    at.phone.next_salt = b64(random(32));
-    await savePhone(at.phone);
-    const pin = await pinKey(next, unb64(at.phone.next_salt), at.phone.kdf);
+    const salt = random(32);
+    const pin = await pinKey(next, salt, at.phone.kdf);
     const about = async (challenge) => {
+      at.phone.next_salt = b64(salt); // stored with the instruction, before it is sent
       const statement = { aud: at.phone.origin, challenge };
       const subject = await sign(pin.sign, "alicem-new-pin+jwt", statement, { jwk: pin.jwk });
       return { subject, members: { pin_key: subject } };
@@ -140,16 +140,22 @@ async function settle(phone) {
 const payloadOf = (instruction) => jsonObject(bodyOf(fromUtf8(bodyOf(instruction))));
 const bodyOf = (token) => unb64(token.split(".")[1]);
 
-/** Send what is pending; forget it once there is an answer, whatever it says. A code that was adopted is the code from here on. */
+/** Send what is pending; forget it once there is an answer, whatever it says. */
 async function send(phone) {
   const { pending: instruction, assertion } = phone;
   const answer = await post("/phone/instruction", { instruction, ...(assertion && { assertion }) }).catch((error) => error);
   if (answer instanceof NoAnswer) throw answer;
-  const adopted = !(answer instanceof Error) && payloadOf(instruction).purpose === "adopt";
-  Object.assign(phone, { pending: null, assertion: null, ...(adopted && { salt: phone.next_salt, next_salt: null }) });
+  const done = !(answer instanceof Error);
+  Object.assign(phone, { pending: null, assertion: null, ...saltAfter(phone, payloadOf(instruction).purpose, done) });
   await savePhone(phone);
-  if (answer instanceof Error) throw answer;
+  if (!done) throw answer;
   return answer;
+}
+
+/** A code that was adopted is the code from here on; a change that was not taken has no second phase. */
+function saltAfter({ next_salt: next }, purpose, done) {
+  if (purpose === "adopt" && done) return { salt: next, next_salt: null };
+  return purpose === "change" && !done ? { next_salt: null } : {};
 }
 
 async function post(path, body) {

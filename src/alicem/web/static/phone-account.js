@@ -3,7 +3,7 @@
  */
 
 import { random } from "./encoding.js";
-import { AccountClosed } from "./instruction.js";
+import { AccountClosed, instruct } from "./instruction.js";
 import { close, opened, order } from "./phone-open.js";
 import { stopOrExplain } from "./refusals.js";
 import { verifyReceipt } from "./registration.js";
@@ -30,7 +30,10 @@ export const SCREENS = {
     enter("others");
   },
   suspend: () => enter("suspend"),
-  delete: () => enter("delete"),
+  delete: () => {
+    byId("delete-code-field").hidden = opened.code !== ""; // a suspended identity is not open
+    enter("delete");
+  },
 };
 
 function enter(name) {
@@ -73,7 +76,10 @@ function on(name, gone, work) {
 }
 
 async function closeAccount() {
-  const { receipt } = await order("close", "close");
+  const code = opened.code || byId("delete-code").value;
+  byId("delete-code").value = "";
+  if (!/^\d{6}$/.test(code)) return problem("delete-problem", t("phone.js.code_six"), byId("delete-code"));
+  const { receipt } = await instruct("close", "close", code);
   const { phone } = await load();
   close();
   await erase();

@@ -17,7 +17,7 @@ const HIDDEN = ["chip_key"];
 const OPEN_MS = 5 * 60_000; // without a touch, then it closes
 let closing = 0;
 
-const WAYS = { ...SCREENS, history: showHistory, change: askForAnother, home: () => home(), lock: () => lock() };
+const WAYS = { ...SCREENS, history: showHistory, change: askForAnother, home: () => (opened.content ? home() : begin()), lock: () => lock() };
 
 /** The screen for the phone as it is. */
 async function begin() {

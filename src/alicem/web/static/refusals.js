@@ -34,6 +34,8 @@ function stopped(outcome) {
   const { cause, next } = reason(outcome);
   byId("stopped-cause").textContent = cause;
   byId("stopped-next").textContent = next;
+  const leave = byId("stopped-delete"); // a suspended account can still be closed by its owner; a locked one needs document and face first
+  if (leave) leave.hidden = outcome === "account_locked";
   show("stopped");
 }
 
