@@ -7,9 +7,10 @@ import base64
 import binascii
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -41,9 +42,6 @@ from alicem.web.headers import SecurityHeaders, for_demo
 from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
 
-_SWEEP_SECONDS = 60.0
-_SEAL_SECONDS = 1.0
-_RETAIN_SECONDS = 86_400.0
 _log = structlog.get_logger("alicem")
 
 
@@ -58,6 +56,9 @@ class Parts:
     pool: Pool
     sessions: Sessions
     app: Starlette
+
+
+Job = Callable[[Parts], Coroutine[Any, Any, None]]
 
 
 def master_key(settings: Settings) -> bytes:
@@ -124,7 +125,7 @@ async def _life(parts: Parts) -> AsyncIterator[None]:
     """Warm a session process, run the recurring jobs, and leave nothing behind at the end."""
     if "enrolment" in parts.settings.service.roles and models.ready():
         parts.pool.warm()
-    recurring = [asyncio.create_task(one(parts)) for one in (_seal_for_ever, _sweep_for_ever, _retain_for_ever)]
+    recurring = [asyncio.create_task(_recur(parts, job, seconds)) for job, seconds in _RECURRING]
     try:
         yield
     finally:
@@ -134,32 +135,35 @@ async def _life(parts: Parts) -> AsyncIterator[None]:
         await parts.sessions.close()
         await parts.pool.close()
         await parts.registry.close()
-        key = parts.ring.signing("journal")
-        await parts.store.write(lambda c: journal.seal(c, key, now()))
+        await _seal(parts)
         parts.store.close()
 
 
-async def _seal_for_ever(parts: Parts) -> None:
-    key = parts.ring.signing("journal")
+async def _recur(parts: Parts, job: Job, seconds: float) -> None:
+    """Do a job again and again: a database that is away for a while ends none of them."""
     while True:
-        await asyncio.sleep(_SEAL_SECONDS)
-        await parts.store.write(lambda c: journal.seal(c, key, now()))
-
-
-async def _sweep_for_ever(parts: Parts) -> None:
-    while True:
-        await jobs.sweep(parts.store, parts.settings.retention, now())
-        await asyncio.sleep(_SWEEP_SECONDS)
-
-
-async def _retain_for_ever(parts: Parts) -> None:
-    while True:
-        await asyncio.sleep(_SWEEP_SECONDS)  # a start has better to do
         try:
-            report = await jobs.retain(parts.store, parts.settings.retention, now=now(), rng=secrets.token_bytes)
-            _log.info("retention", **asdict(report))
-        except jobs.TooMany as refused:
-            _log.warning("retention erased nothing: is the clock right?", due=refused.due, accounts=refused.accounts)
+            await job(parts)
         except DBAPIError as error:
-            _log.error("retention ended early", error=type(error.orig).__name__)
-        await asyncio.sleep(_RETAIN_SECONDS)
+            _log.error("a job failed", job=job.__name__, error=type(error.orig).__name__)
+        await asyncio.sleep(seconds)
+
+
+async def _seal(parts: Parts) -> None:
+    await parts.store.write(lambda c: journal.seal(c, parts.ring.signing("journal"), now()))
+
+
+async def _sweep(parts: Parts) -> None:
+    await jobs.sweep(parts.store, parts.settings.retention, now())
+
+
+async def _retain(parts: Parts) -> None:
+    try:
+        report = await jobs.retain(parts.store, parts.settings.retention, now=now(), rng=secrets.token_bytes)
+        _log.info("retention", **asdict(report))
+    except jobs.TooMany as refused:
+        _log.warning("retention erased nothing: is the clock right?", due=refused.due, accounts=refused.accounts)
+
+
+_RECURRING: tuple[tuple[Job, float], ...] = ((_seal, 1.0), (_sweep, 60.0), (_retain, 86_400.0))
+"""Each job with the seconds between its end and its next begin."""

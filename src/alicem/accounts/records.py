@@ -137,13 +137,13 @@ def erase(connection: Connection, number: int) -> None:
 
 
 _TOUCH = Prepared(
-    update(accounts).where(accounts.c.number == bindparam("account"), accounts.c.used_month != bindparam("noted")),
+    update(accounts).where(accounts.c.number == bindparam("account"), accounts.c.used_month < bindparam("noted")),
     "used_month",
 )
 
 
 def touch(connection: Connection, number: int, now: datetime) -> None:
-    """Note the month of use, where it is another than noted."""
+    """Note the month of use, where it is a later one: a clock set back for an hour shortens nobody's time."""
     month = f"{now:%Y-%m}"
     _TOUCH.run(connection, account=number, noted=month, used_month=month)
 
