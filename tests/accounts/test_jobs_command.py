@@ -1,21 +1,29 @@
-"""`alicem jobs run`: report, guard and exit status, beside the database of a provider."""
+"""`alicem jobs run`: report, guard and exit status, beside the database of a provider; and the same by the server itself."""
 
+import asyncio
+import base64
 import json
 import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from account_world import World
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
+from alicem import app
 from alicem.accounts import records
 from alicem.cli import build
+from alicem.settings import load
 
 SETTINGS = """
 [service]
 profile = "development"
 origin = "http://localhost:8000"
+roles = ["web", "provider"]
 [database]
 url = "{url}"
 [keys]
@@ -117,3 +125,41 @@ def test_a_term_that_would_erase_everybody_is_refused(world: World, config: Path
     assert result.exit_code == 3
     assert "retention: terms of at least 1" in " ".join(result.output.split())
     assert left(world) == 4
+
+
+def serve_until(config: Path, monkeypatch: pytest.MonkeyPatch, happened: Callable[[list[str]], bool]) -> str:
+    """Start the server and stop it once something is logged; its log."""
+    monkeypatch.setenv("ALICEM_MASTER_KEY", base64.b64encode(b"m" * 32).decode())
+    for name, text in (("none", "t" * 40), ("clients.toml", "")):
+        (config.parent / name).write_text(text)
+    (config.parent / "trust").mkdir()
+
+    async def live() -> None:
+        parts = app.build(load(config))
+        until = time.monotonic() + 20
+        async with parts.app.router.lifespan_context(parts.app):
+            while not happened([entry["event"] for entry in logs]):
+                assert time.monotonic() < until, logs
+                await asyncio.sleep(0.02)
+
+    with capture_logs() as logs:
+        asyncio.run(live())
+    return json.dumps(logs)
+
+
+def test_the_server_does_it_by_itself_and_tells_counts_alone(
+    world: World, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = serve_until(config, monkeypatch, lambda events: "retention" in events)
+    assert left(world) == 3
+    assert '{"identity_check": 1, "idle": 0, "unfinished": 0, "phones": 0, "event": "retention"' in log
+
+
+def test_the_server_erases_no_great_share_and_says_so(
+    world: World, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.do(lambda c: c.exec_driver_sql("delete from accounts where number = 1"))
+    crowd(world, 101)
+    log = serve_until(config, monkeypatch, lambda events: any("clock" in event for event in events))
+    assert left(world) == 104
+    assert '"due": 101, "accounts": 104' in log

@@ -248,6 +248,15 @@ def test_a_clock_a_century_ahead_is_stopped_and_one_set_back_erases_nothing(worl
     assert len(numbers(world)) == 121
 
 
+def test_a_use_under_a_clock_set_back_shortens_nothing(world: World) -> None:
+    phone = world.enrol()
+    note(world, phone, checked_month="2024-01")
+    world.clock.at = at("1970-01-01T12:00:00")
+    assert phone.instruct().status == 200
+    assert run(world, at("2028-11-30T23:59:59")) == Report()
+    assert run(world, at("2028-12-01T00:00:00")) == Report(idle=1)
+
+
 def test_the_share_is_the_operator_s(world: World) -> None:
     crowd(world, due=120)
     trusting = replace(KEPT, most_at_once=1.0)
