@@ -58,7 +58,12 @@ def test_sound_production_settings_load(tmp_path: Path) -> None:
     assert production_refusals(settings) == ()
     assert settings.keys.file == tmp_path / "keys.bin"
     assert settings.service.clients == tmp_path / "clients.toml"
-    assert settings.keys.levels == {"keystore": "high", "passkey": "high", "webcrypto": "substantial"}
+    assert settings.keys.levels == {
+        "keystore": "high",
+        "passkey": "high",
+        "passkey_synced": "substantial",
+        "webcrypto": "substantial",
+    }
 
 
 @pytest.mark.parametrize(("sentence", "flaw"), FLAWS.items())
