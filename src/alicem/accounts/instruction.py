@@ -87,7 +87,7 @@ class Instructions:
     async def _read(self, token: str, assertion: Any) -> Given:
         """The instruction, its device signature right and its challenge one of ours. Nothing is answered before all was looked at."""
         given = parse(token, self.origin, self._secrets)
-        phone = await self.store.look_up(lambda c: records.phone_by_thumbprint(c, given.thumbprint))
+        phone = await self.store.look_up(lambda c: records.keys_of(c, given.thumbprint))
         jose.check(given.outer, jose.public_key(json.loads(_NOBODY if phone is None else phone.device_key)))
         if phone is None or given.expires == 0:
             raise Uniform
