@@ -323,6 +323,7 @@ class Authenticator:
             "hasPrf": True,
             "automaticPresenceSimulation": True,
         } | options
+        self.prf = chosen["hasPrf"]
         self._id = self._cdp.send("WebAuthn.addVirtualAuthenticator", {"options": chosen})["authenticatorId"]
 
     def used(self) -> int:

@@ -7,7 +7,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from browser_citizen import SHOWN, Citizen, Demo, MakeCitizen, cause, chromium_path
+from browser_citizen import SHOWN, Citizen, Demo, MakeCitizen, authenticator, cause, chromium_path
 from playwright.sync_api import Browser, BrowserContext, Playwright, WebSocketRoute, expect
 
 from alicem.demo.town import Town
@@ -67,10 +67,20 @@ def test_a_reload_in_each_step_loses_nothing_and_a_renewed_document_continues(ci
 def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     zoe = citizen(name="cut")
     lines: list[WebSocketRoute] = []
+    offers: list[str] = []
+    zoe.page.on("request", lambda asked: offers.append(asked.url) if asked.url.endswith("/credential/token") else None)
 
     def carry(line: WebSocketRoute) -> None:
-        line.connect_to_server()
+        """The first word of step 7 is the last of its connection."""
+        server = line.connect_to_server()
         lines.append(line)
+
+        def forward(message: str | bytes) -> None:
+            line.send(message)
+            if len(lines) == 3 and '"step": 7' in str(message):
+                cut()
+
+        server.on_message(forward)
 
     zoe.page.route_web_socket(f"ws://localhost:{zoe.demo.base}/enrolment/**", carry)
 
@@ -105,7 +115,23 @@ def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     zoe.pass_face()
     zoe.choose_code()
     zoe.screen("done")
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert len(offers) == 1
+
+
+@pytest.mark.parametrize("device", ["without PRF", "of somebody else"])
+def test_a_key_that_cannot_be_made_is_no_dead_end(citizen: MakeCitizen, device: str) -> None:
+    zoe = citizen(name=f"no-key-{device}", passkey=True)
+    with authenticator(zoe.context, zoe.page, hasPrf=device != "without PRF") as asked:
+        if device == "of somebody else":
+            asked.refuse()
+        zoe.start()
+        expect(zoe.page.locator("#key-problem")).to_contain_text("ce navigateur" if asked.prf else "Ce navigateur")
+        expect(zoe.page.locator("#make-key")).to_be_visible(visible=asked.prf)
+        zoe.screen("key")
+        zoe.page.click("#no-key")
+        zoe.prove_email()
+        zoe.screen("document")
 
 
 def test_what_can_be_put_right_is_put_right_on_the_spot(citizen: MakeCitizen) -> None:

@@ -3,7 +3,7 @@
  */
 
 import { fromUtf8, jsonObject, now, unb64, utf8 } from "./encoding.js";
-import { instruct } from "./instruction.js";
+import { activateIfDue, instruct } from "./instruction.js";
 import { check, encryptTo, unpack } from "./jose.js";
 import { parse, present } from "./sdjwt.js";
 import { load, openVault, saveVault, sealVault, vaultKey } from "./state.js";
@@ -91,6 +91,7 @@ export function toShow(request, held) {
  * @returns {Promise<void>} Raises as `instruct`, and `VaultLost`, `SigninEnds`.
  */
 export async function approve(request, number, code) {
+  await activateIfDue(code);
   const { share, unlocked } = await instruct("approve", `${request.token}.${number}`, code);
   const key = await vaultKey(unlocked, share);
   const content = await openVault(key, (await load()).vault);

@@ -5,7 +5,7 @@
 import { SigninEnds, approve, checkRequest, fetchRequest, refuse } from "./approval.js";
 import "./forget.js";
 import { AccountClosed } from "./instruction.js";
-import { stopOrExplain } from "./refusals.js";
+import { onFault, stopOrExplain } from "./refusals.js";
 import { UnknownVersion, load } from "./state.js";
 import { byId, forKey, list, once, problem, ready, reason, say, show, t, tOr } from "./ui.js";
 
@@ -78,6 +78,7 @@ function listen() {
 
 async function main() {
   await ready();
+  window.addEventListener("unhandledrejection", onFault);
   listen();
   try {
     const { phone, forgotten } = await load();

@@ -6,7 +6,7 @@ import { isTrivial } from "./code.js";
 import { b64, unb64 } from "./encoding.js";
 import { askAboutPhones, askAboutRenewal, holdsIdentity } from "./enrol-earlier.js";
 import { faceStopped } from "./enrol-face.js";
-import { instruct } from "./instruction.js";
+import { activateIfDue } from "./instruction.js";
 import { discard } from "./keys.js";
 import { isExpected } from "./refusals.js";
 import { keep, obtainCredential, openShare, register, verifyReceipt } from "./registration.js";
@@ -102,24 +102,23 @@ export async function finish(enrolment, { receipt, account }) {
   await keep(session, { salt: session.reply.salt, share, credential, anchor, receipt, account, accessKey, language });
   discard(held);
   enrolment.accessKey = null;
-  if (!(await activated(receipt))) return location.assign("/phone"); // which asks for the code and goes on
+  if (!(await activated())) return location.assign("/phone"); // which asks for the code and goes on
   await showReceipt(said);
 }
 
 /** @returns {Promise<boolean>} Not so when the code went with a reload, or the server did not hear. */
-async function activated(receipt) {
+async function activated() {
   const { code } = made;
   made.code = "";
   if (!code) return false;
   byId("issuing-said").textContent = t("enrolment.js.activating");
   say(t("enrolment.js.activating"));
   try {
-    await instruct("activate", receipt, code);
+    await activateIfDue(code);
   } catch (error) {
     if (!isExpected(error)) throw error;
     return false;
   }
-  await saveEnrolment(null);
   return true;
 }
 

@@ -7,7 +7,7 @@ import { pinKey } from "./code.js";
 import { b64, fromUtf8, jsonObject, now, random, sha256, unb64 } from "./encoding.js";
 import { cleanJwk, decrypt, newReceivingKey, publicJwk, sign, thumbprint } from "./jose.js";
 import { unlock } from "./keys.js";
-import { VaultLost, erase, load, savePhone } from "./state.js";
+import { VaultLost, erase, load, loadEnrolment, saveEnrolment, savePhone } from "./state.js";
 
 /** @typedef {"activate" | "open" | "approve" | "suspend" | "close" | "suspension_code" | "remove_others" | "renew"} Purpose */
 /** @typedef {{share: Uint8Array, receipt: string | null, phones: number | null, unlocked: import("./keys.js").Unlocked}} Done */
@@ -46,6 +46,15 @@ export const instruct = (purpose, subject, code) =>
     at.phone.next_salt = null; // whatever is done with the code of today ends a change that was begun
     return perform(at, { purpose, code, salt: at.phone.salt, about: async () => ({ subject }) });
   });
+
+/** An enrolment that was cut before its last instruction: the first right code activates it. @param {string} code @returns {Promise<Done | null>} */
+export async function activateIfDue(code) {
+  const receipt = (await loadEnrolment())?.activate;
+  if (!receipt) return null;
+  const done = await instruct("activate", receipt, code);
+  await saveEnrolment(null);
+  return done;
+}
 
 /** First phase of another code; the code of today stays the one. Raises as `instruct`. @param {string} code @param {string} next */
 export const changeCode = (code, next) =>

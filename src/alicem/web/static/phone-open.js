@@ -2,8 +2,8 @@
  * The identity while it is open: opened by a right code, kept in memory alone, gone when it is closed.
  */
 
-import { adoptCode, instruct } from "./instruction.js";
-import { load, loadEnrolment, openVault, saveEnrolment, saveVault, sealVault, vaultKey } from "./state.js";
+import { activateIfDue, adoptCode, instruct } from "./instruction.js";
+import { load, openVault, saveVault, sealVault, vaultKey } from "./state.js";
 
 /**
  * `key` opens and seals the vault; `phones`: how many active phones the account has, null where it was not told.
@@ -11,13 +11,8 @@ import { load, loadEnrolment, openVault, saveEnrolment, saveVault, sealVault, va
  */
 export const opened = { code: "", key: null, content: null, phones: null };
 
-/** Open with the code; an enrolment that was cut before its last instruction is activated first. Raises as `instruct`, and `VaultLost`. */
-export async function open(code) {
-  const receipt = (await loadEnrolment())?.activate;
-  const done = receipt ? await instruct("activate", receipt, code) : await instruct("open", "", code);
-  if (receipt) await saveEnrolment(null);
-  await take(done, code);
-}
+/** Open with the code, for the first time or again. Raises as `instruct`. @param {string} code */
+export const open = async (code) => take((await activateIfDue(code)) ?? (await instruct("open", "", code)), code);
 
 /** Finish a change of code, which opens too. Raises as `open`. @param {string} next */
 export const openWithNewCode = async (next) => take(await adoptCode(next), next);

@@ -7,7 +7,7 @@ import { SCREENS, listenForAccount } from "./phone-account.js";
 import { askForAnother, listenForCodes } from "./phone-code.js";
 import { showHistory } from "./phone-history.js";
 import { close, open, opened } from "./phone-open.js";
-import { stopOrExplain } from "./refusals.js";
+import { onFault, stopOrExplain } from "./refusals.js";
 import "./forget.js";
 import { read } from "./sdjwt.js";
 import { UnknownVersion, load, loadEnrolment, persist } from "./state.js";
@@ -54,6 +54,7 @@ async function onOpen() {
     home();
   } catch (error) {
     if (error instanceof AccountClosed) gone();
+    else if (error instanceof UnknownVersion) show("unknown");
     else stopOrExplain(error, "open-problem", byId("code"));
   }
 }
@@ -113,6 +114,7 @@ function listen() {
 
 async function main() {
   await ready();
+  window.addEventListener("unhandledrejection", onFault);
   listen();
   try {
     await begin();

@@ -30,6 +30,13 @@ export function stopOrExplain(error, place, field) {
   else explain(error, place, field);
 }
 
+/** A fault of the page is said where the person is looking. */
+export function onFault() {
+  const { cause, next } = reason("internal");
+  const place = document.querySelector("[data-screen]:not([hidden]) .problem");
+  if (place) place.textContent = `${cause} ${next}`;
+}
+
 function stopped(outcome) {
   const { cause, next } = reason(outcome);
   byId("stopped-cause").textContent = cause;
