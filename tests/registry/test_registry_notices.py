@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from registry_and_provider import FARID, ZOE, ZOE_PERMIT, Provider, Registry, until
 
-from alicem.registry import declare
+from alicem.registry import RegistrySettings, declare
+from alicem.registry.app import app
+from alicem.settings import SettingsError, read
 
 
 def declared_at(registry: Registry, word: str, number: str, at: datetime) -> None:
@@ -127,3 +129,23 @@ def test_a_registry_that_tells_nobody_keeps_what_it_would_tell(registry: Registr
     registry.start()
     registry.declare(word, FARID)
     assert registry.owed() == [(word, 0)]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ("http://localhost", "localhost", "notices.url"),
+        ("http://localhost:", "http://localhost:port", "notices.url"),
+        ("http://localhost", "ftp://localhost", "notices.url"),
+        ('token_file = "notices.token"', 'token_file = "none"', "No such file"),
+        ('token_file = "notices.token"', 'token_file = "short"', "fewer than 32"),
+        (', token_file = "notices.token"', "", "notices lacks one of token_file"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_start(registry: Registry, was: str, now: str, says: str) -> None:
+    (registry.folder / "short").write_text("t" * 31)
+    text = registry.config.read_text()
+    assert was in text
+    registry.config.write_text(text.replace(was, now))
+    with pytest.raises(SettingsError, match=says):
+        app(read(RegistrySettings, registry.config))

@@ -52,6 +52,14 @@ class Provider:
     token_file: Path
     """The bearer token, at least 32 characters."""
 
+    def __post_init__(self) -> None:
+        try:
+            address = httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise SettingsError(f"notices.url: {error}") from error
+        if address.scheme not in ("http", "https") or not address.host:
+            raise SettingsError("notices.url: not the address of a web server")
+
     def token(self) -> str:
         """Raises `SettingsError`."""
         token = secret(self.token_file, "")
@@ -169,7 +177,8 @@ async def _push(store: Store, client: httpx.AsyncClient, url: str, clock: Callab
     while (row := await store.read(lambda connection: next_due(connection, clock()))) is not None:
         status = (await client.post(url, json=compose(row))).status_code
         await store.write(lambda c, one=row, answer=status: _answered(c, one, answer, clock()))  # type: ignore[misc]
-        log.info("notice answered", notice=row.notice, reference=row.reference, status=status)
+        tell = log.info if status == 202 else log.error
+        tell("notice answered", notice=row.notice, reference=row.reference, status=status)
 
 
 def _answered(connection: Connection, row: Any, status: int, now: datetime) -> None:
