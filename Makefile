@@ -1,11 +1,12 @@
 # Everything a newcomer types. Each target installs what it needs; the second time is quick.
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo demo-headless test lint format bench bench-face fuzz clean
+.PHONY: help setup models demo demo-headless test lint format bench bench-face soak fuzz clean
 
 # What waits for cameras and browsers in real time runs apart, a demonstration on each core.
 LIVE := tests/enrolment tests/journeys tests/browser
 SECONDS ?= 60
 TIMES ?= 4
+KILLS ?= 3000
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
@@ -44,6 +45,10 @@ bench-face: ## rates of the face check: comparison, attacks by species; curves i
 	@tools/setup test
 	@.venv/bin/alicem face models build
 	@.venv/bin/python -m bench.face_report --times $(TIMES)
+
+soak: ## kill the serving process KILLS=3000 times at random moments, on SQLite and PostgreSQL (some ten minutes)
+	@tools/setup test
+	@.venv/bin/python tests/accounts/soak.py $(KILLS)
 
 fuzz: ## feed the chip library nonsense, SECONDS=60 for each target
 	@tools/setup test
