@@ -106,6 +106,32 @@ def until_it_is_two(store: Store) -> None:
         pass
 
 
+def test_a_look_up_waits_for_no_writer(store: Store) -> None:
+    began, looked = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        step(connection, 1)
+        began.set()
+        assert looked.wait(10)
+
+    writing = threading.Thread(target=write, args=(store, slow))
+    writing.start()
+    assert began.wait(10)
+    before = value(store, 1)
+    looked.set()
+    writing.join()
+    assert (before, value(store, 1)) == (0, 1)
+
+
+def test_a_commit_that_fails_is_an_error_and_the_next_work_is_done(store: Store) -> None:
+    orphans = "create table orphans (of bigint references counters (name) deferrable initially deferred)"
+    write(store, lambda c: c.execute(text(orphans)))
+    (outcome,) = write(store, lambda c: c.execute(text("insert into orphans values (77)")).rowcount)
+    assert isinstance(outcome, IntegrityError)
+    assert write(store, lambda c: step(c, 1)) == [None]
+    assert value(store, 1) == 1
+
+
 def test_of_two_that_write_the_same_row_one_writes_it(store: Store) -> None:
     """Both look before they write; whoever is second looks again and finds it."""
     meeting = Meeting()
