@@ -13,10 +13,8 @@ metadata = MetaData()
 Int64 = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits in both databases, for Unix times and for rows that are counted for ever: SQLite's INTEGER has them, PostgreSQL's has 32."""
 
-POSTGRESQL_WRITERS = 4
-_POSTGRESQL_CONNECTIONS = (
-    POSTGRESQL_WRITERS + 8
-)  # and for reads, as many as Python has threads for them on a small machine
+READERS = 4
+WRITERS = 4  # on PostgreSQL; SQLite has one
 
 _POSTGRESQL_SESSION = (
     b"set lock_timeout = '5s'",
@@ -31,9 +29,7 @@ def connect(url: str) -> Engine:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        engine = create_engine(
-            url, hide_parameters=True, isolation_level="READ COMMITTED", pool_size=_POSTGRESQL_CONNECTIONS
-        )
+        engine = create_engine(url, hide_parameters=True, isolation_level="READ COMMITTED", pool_size=READERS + WRITERS)
         event.listen(engine, "connect", _configure_postgresql)
     event.listen(engine, "handle_error", _without_values)
     return engine

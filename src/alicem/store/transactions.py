@@ -9,15 +9,14 @@ files until VACUUM, which autovacuum runs by itself, and in its log and the oper
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from alicem.store.engine import POSTGRESQL_WRITERS, connect
-from alicem.store.writers import GroupWriter, ParallelWriter, run
+from alicem.store.engine import READERS, WRITERS, connect
+from alicem.store.writers import GroupWriter, Parallel, run
 
 T = TypeVar("T")
 
@@ -31,20 +30,19 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine = connect(url)
         self._in_a_file = self.engine.dialect.name == "sqlite"
-        self._snapshots = (
-            self.engine if self._in_a_file else self.engine.execution_options(isolation_level="REPEATABLE READ")
-        )
-        self._writer = GroupWriter(self.engine) if self._in_a_file else ParallelWriter(self.engine, POSTGRESQL_WRITERS)
+        snapshots = self.engine if self._in_a_file else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._reader = Parallel(snapshots, READERS, kept=False)
+        self._writer = GroupWriter(self.engine) if self._in_a_file else Parallel(self.engine, WRITERS, kept=True)
         self._lookups: Connection | None = None
         self._looking_up = threading.Lock()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction; what it did is durable when this returns. What it raises undoes it."""
-        return await self._writer.write(work)
+        return await self._writer.do(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one moment of the database; whatever it writes is rolled back. A row it reads is not held for it."""
-        return await asyncio.to_thread(self._read, work)
+        return await self._reader.do(work)
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         """`read` for a row or two by their key, cheap enough for every request.
@@ -62,10 +60,7 @@ class Store:
     def close(self) -> None:
         """Finish what waits, then let go of the database."""
         self._writer.close()
+        self._reader.close()
         if self._lookups is not None:
             self._lookups.close()
         self.engine.dispose()
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._snapshots.connect() as connection:
-            return run(connection, work, kept=False)

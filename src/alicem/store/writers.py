@@ -1,4 +1,4 @@
-"""Who runs the works of `Store.write`: one thread that shares its commits, or a few whose commits the database shares.
+"""Who runs the works of a store: one thread that shares its commits, or a few whose commits the database shares.
 
 SQLite has one writer at a time and flushes for each commit, so works that wait at the same moment run in one transaction, each in
 a savepoint of its own. PostgreSQL has many and flushes once for all that commit at the same moment, so each work is a transaction.
@@ -33,7 +33,7 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def do(self, work: Callable[[Connection], T]) -> T:
         caller: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._works.put((work, caller))
         return await caller
@@ -95,16 +95,17 @@ def _tell(outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]])
             caller.set_exception(error)
 
 
-class ParallelWriter:
-    """A few threads, each with a connection of its own, each work a transaction of its own."""
+class Parallel:
+    """A few threads, each with a connection of its own, each work a transaction of its own; `kept` says whether it is committed."""
 
-    def __init__(self, engine: Engine, threads: int) -> None:
+    def __init__(self, engine: Engine, threads: int, *, kept: bool) -> None:
         self._engine = engine
-        self._threads = ThreadPoolExecutor(threads, "store-writer")
+        self._kept = kept
+        self._threads = ThreadPoolExecutor(threads, "store-writer" if kept else "store-reader")
         self._of_this_thread = threading.local()
         self._connections: list[Connection] = []
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def do(self, work: Callable[[Connection], T]) -> T:
         return await asyncio.wrap_future(self._threads.submit(self._run, work))
 
     def close(self) -> None:
@@ -117,10 +118,10 @@ class ParallelWriter:
         if connection is None:
             connection = self._of_this_thread.connection = self._engine.connect()
             self._connections.append(connection)
-        return run(connection, work)
+        return run(connection, work, kept=self._kept)
 
 
-def run(connection: Connection, work: Callable[[Connection], T], *, kept: bool = True) -> T:
+def run(connection: Connection, work: Callable[[Connection], T], *, kept: bool) -> T:
     """Run a work as a transaction, and undo it where it is not to be kept.
 
     A work that another was faster than, or whose connection was lost before its commit, is run again as a whole: nothing of it
