@@ -8,6 +8,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Coroutine
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -113,10 +114,19 @@ class World:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.clock = Clock()
-        self.store = Store(url)
         self.ring: KeyRing = keys.create(
             folder / "keys.bin", b"m" * 32, now=self.clock(), rng=secrets.token_bytes, host="localhost"
         )
+        self.serve(Store(url))
+
+    def again(self, store: Store) -> World:
+        """Another server of the same provider, with a store of its own."""
+        other = copy(self)
+        other.serve(store)
+        return other
+
+    def serve(self, store: Store) -> None:
+        self.store = store
         self.instructions = Instructions(
             self.store,
             self.ring,

@@ -48,7 +48,9 @@ from alicem.keys import KeyRing
 from alicem.store import Store
 from alicem.store.engine import connect
 
-PHONES, INSTRUCTIONS, LONGEST = 6, 4, 0.12
+PHONES, INSTRUCTIONS = 6, 4
+LONGEST = {"sqlite": 0.12, "postgresql": 0.3}
+"""Seconds a round may take: until a process has connected and done everything, and a little more."""
 SALTS = [bytes([number]) * 32 for number in range(4)]
 """A few salts for all phones: stretching a code is not what is killed here."""
 OTHER_CODE, WRONG = "731906", "204961"
@@ -394,7 +396,7 @@ def main() -> None:
     engine = connect(url)
     for number in range(kills):
         engine.dispose()
-        one_round(town, town.rng.uniform(0, LONGEST))
+        one_round(town, town.rng.uniform(0, LONGEST[engine.dialect.name]))
         with engine.connect() as connection:
             try:
                 examine(town, connection)
