@@ -42,7 +42,9 @@ def add_phone(connection: Connection, **values: Any) -> None:
 
 _PHONE = (
     select(phones, accounts.c.state)
-    .select_from(phones.join(accounts))
+    .select_from(
+        accounts.join(phones)
+    )  # in this order rows are held: the account first, as whoever changes an account does
     .where(phones.c.thumbprint == bindparam("thumbprint"))
 )
 _FIND, _HOLD = Prepared(_PHONE), Prepared(_PHONE.with_for_update())
@@ -202,7 +204,7 @@ def take_approval(connection: Connection, digest: bytes, now: datetime) -> Appro
         return None
     query = (
         select(phones.c.account, phones.c.thumbprint, phones.c.key_kind, phones.c.level, accounts.c.state)
-        .select_from(phones.join(accounts))
+        .select_from(accounts.join(phones))
         .where(phones.c.id == taken.phone)
     )
     row = connection.execute(query.with_for_update()).one()
