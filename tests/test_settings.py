@@ -116,3 +116,21 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('origin = "https://alicem.example"', ""))
     with pytest.raises(SettingsError, match="service lacks one of origin"):
         load(file)
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("sqlite:///alicem.db", "sqlite:///{folder}/alicem.db"),
+        ("sqlite:///data/alicem.db", "sqlite:///{folder}/data/alicem.db"),
+        ("sqlite:////var/lib/alicem.db", "sqlite:////var/lib/alicem.db"),
+        ("postgresql+psycopg://alicem@/alicem", "postgresql+psycopg://alicem@/alicem"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_a_database_is_named_from_its_settings_file_not_from_where_one_stands(
+    tmp_path: Path, url: str, meant: str
+) -> None:
+    settings = load(write(tmp_path, "database", "url", url))
+    assert settings.database.url == meant.format(folder=tmp_path)

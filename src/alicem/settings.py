@@ -40,7 +40,7 @@ class Service:
 @dataclass(frozen=True)
 class Database:
     url: str
-    """SQLAlchemy's: `sqlite:////var/lib/alicem/alicem.db` (a relative path is relative to the working folder), or
+    """SQLAlchemy's: `sqlite:////var/lib/alicem/alicem.db` (a relative path is relative to the settings file, as every path here), or
     `postgresql+psycopg://alicem@/alicem?host=/run/postgresql`; a password stays out of it, in libpq's `PGPASSFILE`."""
 
 
@@ -214,6 +214,8 @@ def _table(kind: Any, given: Any, base: Path, name: str) -> Any:
     if unknown:
         raise SettingsError(f"unknown key {_join(name, min(unknown))}")
     values = {key: _value(hints[key], value, base, _join(name, key)) for key, value in table.items()}
+    if kind is Database and "url" in values:
+        values["url"] = _beside(base, values["url"])
     for one in fields(kind):
         if isinstance(one.default, Path):  # a default path is relative to the file too
             values.setdefault(one.name, base / one.default)
@@ -222,6 +224,13 @@ def _table(kind: Any, given: Any, base: Path, name: str) -> Any:
     except TypeError as error:
         missing = [one.name for one in fields(kind) if one.name not in values]
         raise SettingsError(f"{name or 'the file'} lacks one of {', '.join(missing)}") from error
+
+
+def _beside(base: Path, url: str) -> str:
+    """A relative SQLite path means the same from every working folder."""
+    path = url.removeprefix("sqlite:///")
+    relative = path not in ("", url) and not path.startswith(("/", ":"))
+    return f"sqlite:///{(base / path).absolute()}" if relative else url
 
 
 def _typed(kind: Any, given: Any, name: str) -> Any:

@@ -5,7 +5,8 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -116,23 +117,52 @@ def alicem(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_accounts_life_by_command(town: Town, tmp_path: Path) -> None:
-    state, code, wrong = tmp_path / "phone", tmp_path / "code", tmp_path / "wrong"
-    code.write_text(MAEL.code)
-    wrong.write_text("204961")
-    where = ("--origin", town.alicem, "--stage", town.stage)
-    enrolled = alicem("phone", "enrol", "--state", str(state), "--persona", "mael", *where)
-    assert enrolled.returncode == 0, enrolled.stderr
-    told = json.loads(enrolled.stdout)
-    assert told["receipt"]["level"] == "substantial" and len(told["suspension_code"].replace(" ", "")) == 20
+    """Enrolled, its code changed, declared stolen, found again, enrolled anew with the account it had, suspended, deleted."""
+    state, today, new, wrong = (tmp_path / name for name in ("phone", "today", "new", "wrong"))
+    for file, code in ((today, MAEL.code), (new, "731906"), (wrong, "204961")):
+        file.write_text(code)
 
-    refused = alicem("phone", "suspend", "--state", str(state), "--code-file", str(wrong))
+    def phone(command: str, *more: str, code: Path = new) -> subprocess.CompletedProcess[str]:
+        return alicem("phone", command, "--state", str(state), "--code-file", str(code), *more)
+
+    def enrol() -> str:
+        where = ("--origin", town.alicem, "--stage", town.stage)
+        enrolled = alicem("phone", "enrol", "--state", str(state), "--persona", "mael", *where)
+        assert enrolled.returncode == 0, enrolled.stderr
+        told = json.loads(enrolled.stdout)
+        assert told["receipt"]["level"] == "substantial" and len(told["suspension_code"].replace(" ", "")) == 20
+        return str(json.loads((state / "phone.json").read_text())["account"])
+
+    account = enrol()
+    refused = phone("suspend", code=wrong)
     assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "code_wrong")
-    assert alicem("phone", "suspend", "--state", str(state), "--code-file", str(code)).returncode == 0
-    again = alicem("phone", "suspend", "--state", str(state), "--code-file", str(code))
-    assert (again.returncode, again.stderr.split(":")[0]) == (1, "account_suspended")
+    assert phone("change-code", "--new-code-file", str(new), code=today).returncode == 0
+    assert phone("history", code=today).stderr.split(":")[0] == "code_wrong"
+    assert json.loads(phone("history").stdout) == []
+    drawn = json.loads(phone("suspension-code").stdout)["suspension_code"]
+    assert len(drawn.replace(" ", "")) == 20
 
-    deleted = alicem("phone", "delete", "--state", str(state), "--code-file", str(code))
+    registry = ("--config", str(town.folder / "registry" / "registry.toml"))
+    assert alicem("registry", "stolen", MAEL.document.number, *registry).returncode == 0
+    assert within(5, lambda: phone("history").stderr.startswith("account_suspended"))
+    assert alicem("registry", "found", MAEL.document.number, *registry).returncode == 0
+    assert phone("history").stderr.startswith("account_suspended")  # found again is no reactivation
+    assert enrol() == account
+
+    assert phone("suspend", code=today).returncode == 0
+    again = phone("suspend", code=today)
+    assert (again.returncode, again.stderr.split(":")[0]) == (1, "account_suspended")
+    deleted = phone("delete", code=today)
     assert deleted.returncode == 0 and json.loads(deleted.stdout)["receipt"].count(".") == 2
     assert list(state.iterdir()) == []
-    gone = alicem("phone", "delete", "--state", str(state), "--code-file", str(code))
+    gone = phone("delete", code=today)
     assert gone.returncode == 1 and "forgotten" in gone.stderr
+
+
+def within(seconds: float, happens: Callable[[], bool]) -> bool:
+    """Whether something happens in so much time."""
+    until = time.monotonic() + seconds
+    while not happens():
+        if time.monotonic() > until:
+            return False
+    return True
