@@ -69,6 +69,7 @@ def test_with_its_assertion_an_instruction_is_done(world: World, key: ec.Ellipti
         {"host": "elsewhere.example"},
         {"flags": PRESENT},
         {"flags": VERIFIED},
+        {"flags": PRESENT | VERIFIED | BACKUP_ELIGIBLE},
     ],
     ids=str,
 )

@@ -93,7 +93,10 @@ class Instructions:
             raise Uniform
         if phone.passkey is not None:
             key = jose.public_key(json.loads(phone.passkey))
-            passkey.check(passkey.parse(assertion), key, given.outer.payload, self.origin)
+            shown = passkey.parse(assertion)
+            passkey.check(shown, key, given.outer.payload, self.origin)
+            if shown.kind != phone.key_kind:  # WebAuthn Level 3 §6.1.3: whether a passkey may be copied never changes
+                raise Uniform
         return given
 
     def _begin(self, connection: Connection, given: Given) -> Counted | Outcome:

@@ -48,11 +48,15 @@ _PHONE = (
     .where(phones.c.thumbprint == bindparam("thumbprint"))
 )
 _FIND, _HOLD = Prepared(_PHONE), Prepared(_PHONE.with_for_update())
-_KEYS = Prepared(select(phones.c.device_key, phones.c.passkey).where(phones.c.thumbprint == bindparam("thumbprint")))
+_KEYS = Prepared(
+    select(phones.c.device_key, phones.c.key_kind, phones.c.passkey).where(
+        phones.c.thumbprint == bindparam("thumbprint")
+    )
+)
 
 
 def keys_of(connection: Connection, thumbprint: str) -> Any | None:
-    """`device_key` and `passkey` of a phone: what proves that an instruction is its own. As quick for nobody's as for a phone's."""
+    """`device_key`, `key_kind` and `passkey` of a phone: what proves that an instruction is its own. As quick for nobody's as for a phone's."""
     return _KEYS.first(connection, thumbprint=thumbprint)
 
 
