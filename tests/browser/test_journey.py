@@ -23,7 +23,21 @@ def enrolled(chromium: Browser, demo: Demo, screens: Path) -> Iterator[Citizen]:
     mael = Citizen(demo, context, "mael", screens, name="enrolled")
     mael.enrol()
     yield mael
+    mael.leave()
     assert not watch.faults
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def second(chromium: Browser, demo: Demo, screens: Path, enrolled: Citizen) -> Iterator[Citizen]:
+    """The same person at another browser, small, dark and in English; the first phone stays."""
+    context = chromium.new_context(
+        locale="en-GB", viewport={"width": 320, "height": 640}, color_scheme="dark", reduced_motion="reduce"
+    )
+    mael = Citizen(demo, context, enrolled.persona, screens, name="narrow-dark-en", phones="keep")
+    mael.enrol()
+    yield mael
+    mael.leave()
     context.close()
 
 
@@ -61,20 +75,6 @@ def test_from_the_chip_to_a_signed_in_service(zoe: Citizen) -> None:
     zoe.open_home()
     zoe.go("history")
     expect(zoe.page.locator("#history li")).to_contain_text("FranceConnect, niveau substantiel")
-
-
-def test_the_same_on_a_narrow_dark_screen_in_english(chromium: Browser, demo: Demo, screens: Path) -> None:
-    context = chromium.new_context(
-        locale="en-GB", viewport={"width": 320, "height": 640}, color_scheme="dark", reduced_motion="reduce"
-    )
-    joao = Citizen(demo, context, "joao", screens, name="narrow-dark-en")
-    joao.enrol()
-    joao.open_home()
-    number = joao.follow_link(joao.ask_to_sign_in())
-    joao.approve(number, joao.code)
-    joao.screen("approved")
-    joao.open_home()
-    context.close()
 
 
 @pytest.mark.parametrize(
@@ -149,25 +149,25 @@ def sub_of(citizen: Citizen) -> str:
     return sub
 
 
-def test_a_second_phone_and_a_forgotten_code_leave_the_person_the_same_to_services(
-    chromium: Browser, demo: Demo, screens: Path, enrolled: Citizen
-) -> None:
-    before = sub_of(enrolled)
-    context = chromium.new_context(locale="fr-FR", viewport={"width": 320, "height": 640}, color_scheme="dark")
-    second = Citizen(demo, context, enrolled.persona, screens, name="second", phones="keep")
-    second.enrol()
+def test_a_second_phone_on_a_narrow_dark_screen_in_english(enrolled: Citizen, second: Citizen) -> None:
     assert "earlier" in second.seen
-    assert sub_of(second) == before
+    assert sub_of(second) == sub_of(enrolled)
+    second.open_home()
+    second.go("history")
     enrolled.open_home()
     enrolled.go("others")
     expect(enrolled.page.locator("#others-said")).to_have_text("Votre compte a un autre appareil.")
+
+
+def test_a_forgotten_code_leaves_the_person_the_same_to_services(enrolled: Citizen, second: Citizen) -> None:
+    before = sub_of(enrolled)
+    enrolled.close_tabs()
     enrolled.code = "902847"  # the other is forgotten
     enrolled.enrol()
+    assert sub_of(enrolled) == before
     enrolled.open_home()
     expect(enrolled.page.locator("#others-way")).to_be_hidden()
-    assert sub_of(enrolled) == before
     second.open_home(then="stranger")
-    context.close()
 
 
 def test_suspended_from_the_website_without_the_phone(citizen: MakeCitizen) -> None:
