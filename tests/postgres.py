@@ -35,9 +35,18 @@ class Cluster:
     """A running server. `folder` holds its socket."""
 
     folder: Path
+    start: Callable[[], subprocess.Popen[bytes]]
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
+        self.server = self.start()
+
+    def crash(self) -> None:
+        """End at once, as with the power: nothing is finished, nothing is written that was not. Then start again and recover."""
+        self.server.send_signal(signal.SIGQUIT)  # "immediate"
+        self.server.wait(timeout=30)
+        self.server = self.start()
+        _wait(self)
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://{ROLE}@/{database}?host={self.folder}"
@@ -77,15 +86,19 @@ def running() -> Iterator[Cluster]:
     subprocess.run(_command(programs, user, [*initdb, "--no-sync"]), check=True, stdout=subprocess.DEVNULL, cwd=folder)
     given = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     command = _command(programs, user, ["postgres", "-D", f"{folder}/data", "-k", str(folder), *given])
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+    def start() -> subprocess.Popen[bytes]:
+        with (folder / "log").open("a") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+    cluster = Cluster(folder, start)
     try:
-        cluster = Cluster(folder)
-        _wait(cluster, server)
+        _wait(cluster)
+        cluster._administer(f"create role {ROLE} login")
         yield cluster
     finally:
-        server.send_signal(signal.SIGINT)  # "fast": connections are cut, what is committed stays
-        server.wait(timeout=30)
+        cluster.server.send_signal(signal.SIGINT)  # "fast": connections are cut, what is committed stays
+        cluster.server.wait(timeout=30)
         shutil.rmtree(folder)
 
 
@@ -116,11 +129,11 @@ def _command(programs: Path, user: str | None, command: list[str]) -> list[str]:
     return ["setpriv", *changed, "--pdeathsig=INT", *command]
 
 
-def _wait(cluster: Cluster, server: subprocess.Popen[bytes]) -> None:
+def _wait(cluster: Cluster) -> None:
     until = time.monotonic() + 60
-    while server.poll() is None and time.monotonic() < until:
+    while cluster.server.poll() is None and time.monotonic() < until:
         with contextlib.suppress(psycopg.OperationalError):
-            cluster._administer(f"create role {ROLE} login")
+            cluster._administer("select 1")
             return
         time.sleep(0.05)
     raise RuntimeError("PostgreSQL did not start: " + (cluster.folder / "log").read_text()[-2000:])

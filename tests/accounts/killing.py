@@ -1,9 +1,11 @@
 """Kill the process that serves phones, at random moments, many times; after each death hold the database against what was acknowledged.
 
     python tests/accounts/killing.py URL KILLS SEED
+    python tests/accounts/killing.py crash KILLS SEED
 
 Every round forks a process that opens the database and serves several phones at once, each its own sequence of instructions, while journal rows are
-sealed; it is killed (SIGKILL) at a moment drawn at random, from its first step to after its last. Then:
+sealed; it is killed (SIGKILL) at a moment drawn at random, from its first step to after its last. With `crash` it is a PostgreSQL of its own that ends at that
+moment, without finishing anything, and recovers. Then:
 
 - no account is half-made: the journal, read from its beginning, gives the state of every account, each has its phones, each phone its status;
 - no try is uncounted: what a phone has used is what was acknowledged, plus the instruction under way where that was reached;
@@ -31,11 +33,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 from account_world import CODE, ORIGIN, TestPhone, evidence_of, pin_key
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, select
 
+import postgres
 from alicem import jose, journal, keys
 from alicem.accounts import NewAccount, at_rest, challenges, create, suspension
 from alicem.accounts.instruction import Instructions
@@ -45,11 +49,11 @@ from alicem.credential import allocate
 from alicem.credential.records import statuses
 from alicem.journal.records import journal as journal_rows
 from alicem.keys import KeyRing
-from alicem.store import Store
+from alicem.store import Store, upgrade
 from alicem.store.engine import connect
 
 PHONES, INSTRUCTIONS = 6, 4
-LONGEST = {"sqlite": 0.12, "postgresql": 0.3}
+LONGEST = {"sqlite": 0.12, "postgresql": 0.2}
 """Seconds a round may take: until a process has connected and done everything, and a little more."""
 SALTS = [bytes([number]) * 32 for number in range(4)]
 """A few salts for all phones: stretching a code is not what is killed here."""
@@ -267,8 +271,8 @@ def enrol(connection: Connection, town: Town, owner: Owner) -> None:
         create(connection, new, index, ring=town.ring, now=town.clock(), rng=secrets.token_bytes)
 
 
-def one_round(town: Town, dies: float) -> None:
-    """Fork, let live for `dies` seconds, kill, read what was acknowledged."""
+def one_round(town: Town, dies: float, crash: Callable[[], None]) -> None:
+    """Fork, let live for `dies` seconds, crash the database, kill, read what was acknowledged."""
     if len(town.owners) < PHONES or town.rng.random() < 0.1:
         town.owners = [one for one in town.owners if one.state != "closed"]
         town.owners += [town.owner() for _ in range(PHONES - len(town.owners) + 1)]
@@ -277,12 +281,14 @@ def one_round(town: Town, dies: float) -> None:
     child = os.fork()
     if child == 0:
         os.close(reading)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what it says of a database that went away is expected
         try:
             serve(town, plans, writing)
         finally:
             os._exit(0)
     os.close(writing)
     time.sleep(dies)
+    crash()
     os.kill(child, signal.SIGKILL)
     told = b""
     while piece := os.read(reading, 65536):
@@ -384,11 +390,19 @@ def expect(holds: bool, otherwise: str) -> None:
 
 
 def main() -> None:
-    url, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    where, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if where != "crash":
+        survive(where, kills, seed, lambda: None)
+        return
+    with postgres.running() as cluster:
+        url = cluster.url(cluster.made_by(lambda store: upgrade(store.engine)))
+        survive(url, kills, seed, cluster.crash)
+
+
+def survive(url: str, kills: int, seed: int, crash: Callable[[], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        ring = keys.create(
-            Path(folder) / "keys", b"m" * 32, now=datetime.now(UTC), rng=secrets.token_bytes, host="localhost"
-        )
+        file, now = Path(folder) / "keys", datetime.now(UTC)
+        ring = keys.create(file, b"m" * 32, now=now, rng=secrets.token_bytes, host="localhost")
     town = Town(url, ring, random.Random(seed))  # noqa: S311 - draws moments, not secrets
     for salt in SALTS:
         for code in (CODE, OTHER_CODE, WRONG):
@@ -396,12 +410,13 @@ def main() -> None:
     engine = connect(url)
     for number in range(kills):
         engine.dispose()
-        one_round(town, town.rng.uniform(0, LONGEST[engine.dialect.name]))
+        one_round(town, town.rng.uniform(0, LONGEST[engine.dialect.name]), crash)
         with engine.connect() as connection:
             try:
                 examine(town, connection)
             except Broken as broken:
                 raise SystemExit(f"kill {number} of seed {seed}: {broken}") from broken
+    engine.dispose()
     print(f"{kills} kills;", ", ".join(f"{count} × {name}" for name, count in sorted(town.seen.items())))
 
 

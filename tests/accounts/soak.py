@@ -34,6 +34,7 @@ def databases(stack: ExitStack) -> Iterator[tuple[str, str]]:
         yield "sqlite", f"sqlite:///{folder}/{number}.db"
         if cluster is not None:
             yield "postgresql", cluster.url(cluster.create())
+            yield "crash", "crash"
 
 
 def main() -> int:
@@ -42,9 +43,10 @@ def main() -> int:
         for seed, (kind, url) in enumerate(databases(stack), int(time.time())):
             if done >= kills:
                 return 0
-            store = Store(url)
-            upgrade(store.engine)
-            store.close()
+            if kind != "crash":
+                store = Store(url)
+                upgrade(store.engine)
+                store.close()
             command = [sys.executable, str(Path(__file__).with_name("killing.py")), url, str(A_SEED), str(seed)]
             if subprocess.run(command, check=False).returncode != 0:
                 print(f"{kind}: broken after {done} kills", file=sys.stderr)
