@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from websockets.asyncio.client import ClientConnection, connect
 
 from emrtd.errors import TagLost
-from foreign_jose import Untrusted, b64, decrypt, fresh_key, hkdf, jwk_of, pin_key, public_key, root_of, sign, unb64
-from foreign_jose import verify_chained as verify_chained
+from foreign_jose import Untrusted, b64, decrypt, fresh_key, hkdf, jwk_of, pin_key, public_key, root_of, sign, unb64, verify_chained
 from foreign_person import Holder
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocols" / "enrolment.md"
@@ -82,6 +81,7 @@ class Enrolment:
     _credential: str = ""
     _share: bytes = b""
     _eyes: list[int] | None = None
+    _patience: int = 3
 
     async def run(self) -> Enrolled:
         """All seven steps. Raises `EnrolmentRefused`."""
@@ -111,9 +111,11 @@ class Enrolment:
                 self.holder.camera.perform(_unless_none(message["action"]), _steady_ms())
             case "light":
                 self.holder.camera.light(_unless_none(message["colour"]), _steady_ms())
-            case "refused" if message["final"]:
-                raise EnrolmentRefused(message["reason"])
-            case "queue" | "hint" | "receipt" | "refused":
+            case "refused":
+                self._patience -= 1
+                if message["final"] or not self._patience:
+                    raise EnrolmentRefused(message["reason"])
+            case "queue" | "hint" | "receipt":
                 pass
             case unknown:
                 raise Untrusted(f"a message of type {unknown}")

@@ -48,16 +48,10 @@ from foreign_person import Holder
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KDF = {"name": "argon2id", "memory_kib": MEMORY_KIB, "passes": PASSES, "lanes": LANES}
-KNOWN_CLAIMS = {
-    "birth_family_name",
-    "given_name",
-    "gender",
-    "birthdate",
-    "birthplace_cog",
-    "birthcountry_cog",
-    "preferred_username",
-    "email",
-}
+KNOWN_CLAIMS = set(
+    "family_name birth_family_name given_name preferred_username birthdate birthplace_cog birthcountry_cog sex nationalities"
+    " email date_of_expiry".split()
+)
 RENEWING = ("birth_family_name", "given_name", "birthdate", "birthplace_cog", "birthcountry_cog")
 HISTORY_MAX = 500
 
