@@ -5,27 +5,26 @@ A token is `Unverified` until a key the caller chose has verified it (RFC 8725 �
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwe import JWERegistry
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 MOST = 256 * 1024
 """Characters of a token that are looked at."""
 
-_REGISTRY = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_CURVE, _ES256 = ec.SECP256R1(), ec.ECDSA(SHA256())
 
 
 class BadToken(Exception):
@@ -47,7 +46,7 @@ class Unverified:
 
 def b64(data: bytes) -> str:
     """Base64url without padding (RFC 4648 §5)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 def unb64(text: str) -> bytes:
@@ -55,8 +54,8 @@ def unb64(text: str) -> bytes:
     if not isinstance(text, str):
         raise BadToken("not a string")
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
+    except ValueError as error:
         raise BadToken("not base64url") from error
     if b64(data) != text:
         raise BadToken("not canonical base64url")
@@ -68,7 +67,7 @@ def sign(key: ec.EllipticCurvePrivateKey, typ: str, payload: Mapping[str, Any] |
     head = json.dumps({"alg": "ES256", "typ": typ, **header}, separators=(",", ":")).encode()
     body = payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
     signing_input = f"{b64(head)}.{b64(body.encode())}"
-    r, s = decode_dss_signature(key.sign(signing_input.encode(), ec.ECDSA(SHA256())))
+    r, s = decode_dss_signature(key.sign(signing_input.encode(), _ES256))
     return f"{signing_input}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
@@ -89,7 +88,7 @@ def check(token: Unverified, key: ec.EllipticCurvePublicKey) -> bytes:
         raise BadToken("a signature of ES256 has 64 bytes")
     r, s = (int.from_bytes(half, "big") for half in (token.signature[:32], token.signature[32:]))
     try:
-        key.verify(encode_dss_signature(r, s), token.signing_input, ec.ECDSA(SHA256()))
+        key.verify(encode_dss_signature(r, s), token.signing_input, _ES256)
     except (InvalidSignature, ValueError) as error:
         raise BadToken("the signature is wrong") from error
     return token.payload
@@ -104,8 +103,8 @@ def verify(token: str, key: ec.EllipticCurvePublicKey, typ: str) -> dict[str, An
 
 def public_jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
     """`kty crv x y` (RFC 7518 §6.2)."""
-    numbers = key.public_numbers()
-    x, y = (b64(part.to_bytes(32, "big")) for part in (numbers.x, numbers.y))
+    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    x, y = b64(point[1:33]), b64(point[33:])
     return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
 
 
@@ -117,9 +116,7 @@ def public_key(jwk: Any) -> ec.EllipticCurvePublicKey:
     if len(x) != 32 or len(y) != 32:
         raise BadToken("coordinates of P-256 have 32 bytes")
     try:
-        return ec.EllipticCurvePublicNumbers(
-            int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1()
-        ).public_key()
+        return ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, b"\x04" + x + y)
     except ValueError as error:
         raise BadToken("not a point of P-256") from error
 
@@ -132,29 +129,38 @@ def thumbprint(key: ec.EllipticCurvePublicKey) -> str:
 
 
 def encrypt_to(key: ec.EllipticCurvePublicKey, plaintext: bytes, **header: str) -> str:
-    """A compact JWE that only the holder of `key` opens."""
-    protected = {"alg": "ECDH-ES", "enc": "A256GCM", **header}
-    recipient = ECKey.import_key(dict(public_jwk(key)))
-    return jwe.encrypt_compact(protected, plaintext, recipient, registry=_REGISTRY)
+    """A compact JWE that only the holder of `key` opens (RFC 7516 §5.1; RFC 7518 §4.6 directly, §5.3)."""
+    once = ec.generate_private_key(_CURVE)
+    protected = {"alg": "ECDH-ES", "enc": "A256GCM", "epk": public_jwk(once.public_key()), **header}
+    head, nonce = b64(json.dumps(protected, separators=(",", ":")).encode()), os.urandom(12)
+    cipher = AESGCM(agreed_key(once.exchange(ec.ECDH(), key)))
+    sealed = cipher.encrypt(nonce, plaintext, head.encode())
+    return f"{head}..{b64(nonce)}.{b64(sealed[:-16])}.{b64(sealed[-16:])}"
 
 
 def decrypt(token: str, key: ec.EllipticCurvePrivateKey) -> bytes:
     """Open a compact JWE. Raises `BadToken`; `zip` is refused."""
     if not isinstance(token, str) or len(token) > MOST or token.count(".") != 4:
         raise BadToken("not a compact JWE")
-    header = _object(unb64(token.split(".", 1)[0]))
+    head, *rest = token.split(".")
+    header = _object(unb64(head))
     if header.get("alg") != "ECDH-ES" or header.get("enc") != "A256GCM" or "zip" in header or "crit" in header:
         raise BadToken("not ECDH-ES with A256GCM")
-    public_key(header.get("epk"))
-    private = key.private_numbers().private_value.to_bytes(32, "big")
-    own = ECKey.import_key({**public_jwk(key.public_key()), "d": b64(private)})
+    wrapped, nonce, sealed, tag = (unb64(part) for part in rest)
+    if wrapped or len(nonce) != 12 or len(tag) != 16:
+        raise BadToken("not a direct agreement with a nonce and a tag of A256GCM")
+    shared = key.exchange(ec.ECDH(), public_key(header.get("epk")))
+    parties = (unb64(header.get(name, "")) for name in ("apu", "apv"))
     try:
-        plaintext = jwe.decrypt_compact(token, own, registry=_REGISTRY).plaintext
-    except (JoseError, ValueError, TypeError) as error:
+        return AESGCM(agreed_key(shared, *parties)).decrypt(nonce, sealed + tag, head.encode())
+    except InvalidTag as error:
         raise BadToken("does not open") from error
-    if plaintext is None:
-        raise BadToken("empty")
-    return plaintext
+
+
+def agreed_key(shared: bytes, apu: bytes = b"", apv: bytes = b"", *, enc: str = "A256GCM", bits: int = 256) -> bytes:
+    """The Concat KDF of ECDH-ES in direct agreement, SHA-256 (RFC 7518 §4.6.2): at most 256 bits, so one round of it."""
+    told = b"".join(len(part).to_bytes(4, "big") + part for part in (enc.encode(), apu, apv))
+    return hashlib.sha256(b"\x00\x00\x00\x01" + shared + told + bits.to_bytes(4, "big")).digest()[: bits // 8]
 
 
 def _object(data: bytes) -> dict[str, Any]:
