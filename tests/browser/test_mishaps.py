@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser_citizen import SHOWN, Citizen, Demo, MakeCitizen, authenticator, cause, chromium_path
-from playwright.sync_api import Browser, BrowserContext, Playwright, WebSocketRoute, expect
+from playwright.sync_api import Browser, BrowserContext, Playwright, Route, WebSocketRoute, expect
 
 from alicem.demo.town import Town
 from wire import Wire
@@ -67,13 +67,19 @@ def test_a_reload_in_each_step_loses_nothing_and_a_renewed_document_continues(ci
 def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     zoe = citizen(name="cut")
     lines: list[WebSocketRoute] = []
-    offers: list[str] = []
-    zoe.page.on("request", lambda asked: offers.append(asked.url) if asked.url.endswith("/credential/token") else None)
+    offers: list[Route] = []
+
+    def hold(asked: Route) -> None:
+        offers.append(asked)
+
+    zoe.page.route("**/credential/token", hold)
 
     def carry(line: WebSocketRoute) -> None:
-        """The first word of step 7 is the last of its connection."""
+        """The first word of step 7 is the last of its connection; the offer is taken when there is another."""
         server = line.connect_to_server()
         lines.append(line)
+        if len(lines) == 4:
+            offers[0].continue_()
 
         def forward(message: str | bytes) -> None:
             line.send(message)
@@ -117,6 +123,16 @@ def test_a_cut_line_is_found_again(citizen: MakeCitizen) -> None:
     zoe.screen("done")
     assert len(lines) == 4
     assert len(offers) == 1
+
+
+def test_a_session_that_is_gone_is_told_from_a_server_that_is(citizen: MakeCitizen) -> None:
+    zoe = citizen(name="gone")
+    zoe.start()
+    zoe.screen("email")
+    zoe.page.route_web_socket(f"ws://localhost:{zoe.demo.base}/enrolment/**", lambda line: line.close(code=3001))
+    zoe.page.reload()
+    zoe.page.wait_for_selector('[data-screen="refused"]:not([hidden])', timeout=20_000)
+    assert zoe.page.inner_text("#refused-cause") == cause("session_expired")
 
 
 @pytest.mark.parametrize("device", ["without PRF", "of somebody else"])

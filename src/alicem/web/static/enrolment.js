@@ -12,7 +12,7 @@ import { saveEnrolment } from "./state.js";
 const SUBPROTOCOL = "alicem.enrolment.v1";
 const RESUME_MS = 10 * 60_000;
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
-const FIRST_TRIES = 4; // of a session found again after a reload: its worker may be gone
+const FIRST_TRIES = 4; // before it is asked whether the session is gone
 const IDS_A_CONNECTION = 100_000; // ids rise over the session; a session has 6 000 messages
 const MOST_BUFFERED = 500_000; // bytes waiting on the line beyond which a frame is left out
 
@@ -84,8 +84,7 @@ async function proof(session, keys, challenge, purpose, more = {}) {
  * @param {Session} session @param {Handlers} handlers
  */
 export function converse(session, handlers) {
-  const known = session.connections > 0;
-  const line = { socket: null, id: 0, over: false, ever: false, tries: 0, lostAt: Date.now(), challenge: "" };
+  const line = { socket: null, id: 0, over: false, tries: 0, lostAt: Date.now(), challenge: "" };
   let seal = null;
   let queue = Promise.resolve();
 
@@ -108,7 +107,7 @@ export function converse(session, handlers) {
   }
 
   async function remember(message) {
-    Object.assign(line, { ever: true, tries: 0 });
+    line.tries = 0;
     if (message.challenge) line.challenge = message.challenge;
     if (message.seal_key) {
       session.processKey = message.seal_key;
@@ -117,16 +116,19 @@ export function converse(session, handlers) {
     handlers.connection(true);
   }
 
-  function closed(code) {
+  async function closed(code) {
     if (line.over) return;
     if (code === 1000 || ENDS.has(code)) return end(code === 1000 ? null : ENDS.get(code));
     if (line.tries === 0) line.lostAt = Date.now();
     const gone = Date.now() - line.lostAt > RESUME_MS || Date.now() > session.expires;
-    if (gone || (known && !line.ever && line.tries >= FIRST_TRIES)) return end("session_expired");
+    // A browser does not tell a session that is gone from a server that is: a server that answers has no such session.
+    if (gone || (line.tries >= FIRST_TRIES && (await answers()))) return end("session_expired");
     handlers.connection(false);
     setTimeout(() => line.over || connect(), PAUSES_MS[Math.min(line.tries, PAUSES_MS.length - 1)]);
     line.tries += 1;
   }
+
+  const answers = () => fetch("/live").then((answer) => answer.ok, () => false);
 
   function end(reason) {
     line.over = true;
