@@ -51,6 +51,8 @@ class Device:
     clock: Callable[[], datetime]
     rng: Callable[[int], bytes]
     phone: Phone = field(repr=False)
+    closing: bool = False
+    """A `close` was refused as a stranger's: it was done, or came too late for its challenge. The next instruction tells which."""
 
     async def instruct(self, code: str, purpose: str, about: bytes) -> Answer:
         """Have the server do `purpose` for `about`, by the owner's code.
@@ -91,15 +93,19 @@ class Device:
             answer = await self._send()
         except httpx.TransportError:
             answer = await self._send()
+        if answer.status_code == 401 and self.closing:
+            self.storage.wipe()
+            raise AccountClosed
         return _read(answer, reply_key)
 
     async def settle(self) -> None:
-        """Learn what became of an instruction whose answer was lost. Raises `AccountClosed`, `Refused`, `httpx.HTTPError`."""
+        """Learn what became of an instruction whose answer was lost. Raises `Refused`, `httpx.HTTPError`, `AccountClosed`."""
         if self.phone.pending is None:
             return
         purpose = purpose_of(self.phone.pending)
         answer = await self._send()
-        if purpose == "close" and answer.status_code in (200, 401):
+        self.closing = purpose == "close" and answer.status_code == 401
+        if purpose == "close" and answer.status_code == 200:
             self.storage.wipe()
             raise AccountClosed
         if purpose == "adopt" and answer.status_code == 200:
