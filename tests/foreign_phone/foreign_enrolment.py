@@ -16,16 +16,32 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from foreign_jose import (
+    Untrusted,
+    b64,
+    decrypt,
+    fresh_key,
+    hkdf,
+    jwk_of,
+    pin_key,
+    public_key,
+    root_of,
+    sign,
+    unb64,
+    verify_chained,
+)
+from foreign_person import Holder
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from emrtd.errors import TagLost
-from foreign_jose import Untrusted, b64, decrypt, fresh_key, hkdf, jwk_of, pin_key, public_key, root_of, sign, unb64, verify_chained
-from foreign_person import Holder
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocols" / "enrolment.md"
 FIRST_CONTACT = [
     (bytes.fromhex(command), allowed.split())
-    for command, allowed in re.findall(r"^\| `([0-9A-F]{10,})`[^|]*\| `([0-9A-F ]+)` \|$", PAGE.read_text(), re.MULTILINE)
+    for command, allowed in re.findall(
+        r"^\| `([0-9A-F]{10,})`[^|]*\| `([0-9A-F ]+)` \|$", PAGE.read_text(), re.MULTILINE
+    )
 ]
 PRE_AUTHORIZED = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 FRAME_MS, EYES_MS = 100, 40
@@ -89,13 +105,15 @@ class Enrolment:
         opened = (await self.http.post(f"{self.origin}/enrolment", json={})).raise_for_status().json()
         self._session = opened["session"]
         url = self.origin.replace("http", "ws", 1) + opened["url"]
-        async with connect(url, subprotocols=["alicem.enrolment.v1"], proxy=None) as self._socket:
-            async with contextlib.AsyncExitStack() as self._camera:
-                async for message in _arriving(self._socket):
-                    self.told(message)
-                    await self._answer(message)
-                    if message["type"] == "receipt":
-                        return self._enrolled(message)
+        async with (
+            connect(url, subprotocols=[Subprotocol("alicem.enrolment.v1")], proxy=None) as self._socket,
+            contextlib.AsyncExitStack() as self._camera,
+        ):
+            async for message in _arriving(self._socket):
+                self.told(message)
+                await self._answer(message)
+                if message["type"] == "receipt":
+                    return self._enrolled(message)
         raise EnrolmentRefused("connection_lost")
 
     async def _answer(self, message: Message) -> None:
@@ -141,7 +159,9 @@ class Enrolment:
         await self._on_chip("chip_found", FIRST_CONTACT)
 
     async def _step_face(self, step: Message) -> None:
-        await self._send("consent", biometrics=True, consent_version=step["consent_version"], without=None, colours=True)
+        await self._send(
+            "consent", biometrics=True, consent_version=step["consent_version"], without=None, colours=True
+        )
         await self._send_sealed("camera", _json(self.holder.camera.about))
         filming = asyncio.create_task(self._film())
         self._camera.callback(filming.cancel)
@@ -177,7 +197,15 @@ class Enrolment:
             raise Untrusted("the credential is bound to another key")
         code, earlier = self._code_step["suspension_code"], self._code_step.get("earlier")
         return Enrolled(
-            self.device_key, self._salt, self._share, message["account"], anchor, self._credential, receipt, code, earlier
+            self.device_key,
+            self._salt,
+            self._share,
+            message["account"],
+            anchor,
+            self._credential,
+            receipt,
+            code,
+            earlier,
         )
 
     async def _post(self, what: str, **request: Any) -> Message:

@@ -29,7 +29,9 @@ class Holder:
     def access_key(self) -> dict[str, str]:
         """What opens the chip, as read from the document (`YYMMDD`)."""
         printed = self.persona.document
-        born = printed.birth_date.replace("-00", "<<").replace("-", "")[2:]  # what is not known is `<<`, as on the document
+        born = printed.birth_date.replace("-00", "<<").replace("-", "")[
+            2:
+        ]  # what is not known is `<<`, as on the document
         return {"number": printed.number, "birth_date": born, "expiry_date": f"{printed.expiry_date:%y%m%d}"}
 
     def lay_document(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import secrets
@@ -19,10 +20,8 @@ from typing import Any
 
 import httpx
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from foreign_enrolment import Enrolled, Enrolment
 from foreign_jose import (
     CURVE,
@@ -48,11 +47,9 @@ from foreign_person import Holder
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KDF = {"name": "argon2id", "memory_kib": MEMORY_KIB, "passes": PASSES, "lanes": LANES}
-KNOWN_CLAIMS = set(
-    "family_name birth_family_name given_name preferred_username birthdate birthplace_cog birthcountry_cog sex nationalities"
-    " email date_of_expiry".split()
-)
 RENEWING = ("birth_family_name", "given_name", "birthdate", "birthplace_cog", "birthcountry_cog")
+OTHER_CLAIMS = ("family_name", "preferred_username", "sex", "nationalities", "email", "date_of_expiry")
+KNOWN_CLAIMS = {*RENEWING, *OTHER_CLAIMS}
 HISTORY_MAX = 500
 
 
@@ -78,7 +75,7 @@ class TrivialCode(Exception):
 
 def refuse_trivial(code: str, born: str) -> None:
     """`born`: `YYMMDD`. Raises `TrivialCode` (approval.md, *Trivial codes*)."""
-    steps = {(int(after) - int(before)) % 10 for before, after in zip(code, code[1:], strict=False)}
+    steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(code)}
     year, month, day = born[:2], born[2:4], born[4:]
     blocks = code == code[:2] * 3 or code == code[:3] * 2
     if steps in ({0}, {1}, {9}) or blocks or code in (day + month + year, born, month + day + year):
