@@ -259,12 +259,6 @@ class Citizen:
         self.page.click(f'[data-screen="open"] [data-way="{way}"]')
         self.screen(way)
 
-    def close_tabs(self) -> None:
-        """All but the phone's: a page behind others gets one picture a second."""
-        for tab in self.context.pages:
-            if tab is not self.page:
-                tab.close()
-
     def ask_to_sign_in(self) -> Page:
         """From the sample service to Alicem's page with the QR code, in a tab of its own."""
         tab = self.context.new_page()

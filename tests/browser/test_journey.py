@@ -161,7 +161,6 @@ def test_a_second_phone_on_a_narrow_dark_screen_in_english(enrolled: Citizen, se
 
 def test_a_forgotten_code_leaves_the_person_the_same_to_services(enrolled: Citizen, second: Citizen) -> None:
     before = sub_of(enrolled)
-    enrolled.close_tabs()
     enrolled.code = "902847"  # the other is forgotten
     enrolled.enrol()
     assert sub_of(enrolled) == before

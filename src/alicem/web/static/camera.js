@@ -2,7 +2,7 @@
  * Pictures of the person in front of the screen: the camera, or in the demonstration an actor who does what the screen asks.
  */
 
-import { utf8 } from "./encoding.js";
+import { fromBase64 } from "./encoding.js";
 
 const WIDTH = 640;
 const HEIGHT = 480;
@@ -84,7 +84,7 @@ function takeParts(video, [x, y, width, height], period, use) {
     try {
       const capturedAt = performance.now();
       drawCentred(pen, video);
-      await use(capturedAt, await jpegOf(canvas));
+      await use(capturedAt, jpegOf(canvas));
     } finally {
       busy = false;
     }
@@ -100,11 +100,12 @@ export function drawCentred(pen, video) {
   pen.drawImage(video, (videoWidth - width) / 2, (videoHeight - height) / 2, width, height, 0, 0, WIDTH, HEIGHT);
 }
 
-/** @param {HTMLCanvasElement} canvas @returns {Promise<Uint8Array>} */
-export async function jpegOf(canvas) {
+/** @param {HTMLCanvasElement} canvas @returns {Uint8Array} */
+export function jpegOf(canvas) {
   for (const quality of QUALITIES) {
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
-    if (blob.size <= MOST_BYTES) return new Uint8Array(await blob.arrayBuffer());
+    // `toBlob` waits until the page is idle, for a second where it never is: the picture would come too late.
+    const jpeg = fromBase64(canvas.toDataURL("image/jpeg", quality).split(",")[1]);
+    if (jpeg.length <= MOST_BYTES) return jpeg;
   }
-  return utf8(""); // never: noise at 640 × 480 and quality 0.3 stays under the limit
+  return new Uint8Array(); // never: noise at 640 × 480 and quality 0.3 stays under the limit
 }
