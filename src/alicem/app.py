@@ -88,13 +88,13 @@ def build(settings: Settings) -> Parts:
     sessions = Sessions(Enrolment(settings, store, ring, offers, pool, registry, now, rng))
     instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))
     clients = provider.load(settings.service.clients)
-    routes = [
+    routes = [  # asked one after the other: what phones ask most comes first
+        *accounts_endpoints.routes(accounts_endpoints.Accounts(settings, store, instructions, pages, now, rng)),
         Route("/live", _live),
         *static_routes(),
         *site.routes(pages, settings, reasons.load()),
         *credential_endpoints.routes(credential_endpoints.Credentials(settings, store, ring, offers, now, rng)),
         *notices.routes(settings, store, ring, now, rng),
-        *accounts_endpoints.routes(accounts_endpoints.Accounts(settings, store, instructions, pages, now, rng)),
         *enrolment_endpoints.routes(sessions),
         *provider.routes(provider.Provider(settings, store, ring, clients, now, rng, pages)),
     ]

@@ -171,7 +171,7 @@ class Instructions:
 
     def _wrong(self, connection: Connection, phone: Any) -> Outcome:
         now = self.clock()
-        records.update_phone(connection, phone.id, last_outcome="code_wrong")
+        records.wrong_code(connection, phone.id)
         if phone.used >= MOST_TRIES:
             if (State(phone.state), Event.LOCK) in LIFE:
                 life.apply(connection, phone.account, Event.LOCK, by="tries", now=now, rng=self.rng)

@@ -41,7 +41,7 @@ def add_phone(connection: Connection, **values: Any) -> None:
 
 
 _PHONE = (
-    select(phones, accounts.c.state)
+    select(phones, accounts.c.state, accounts.c.used_month)
     .select_from(
         accounts.join(phones)
     )  # in this order rows are held: the account first, as whoever changes an account does
@@ -61,7 +61,7 @@ def keys_of(connection: Connection, thumbprint: str) -> Any | None:
 
 
 def phone_by_thumbprint(connection: Connection, thumbprint: str, *, hold: bool = False) -> Any | None:
-    """The phone's row with its account's `state`. `hold`: nobody else changes phone or account until this transaction ends."""
+    """The phone's row with its account's `state` and `used_month`. `hold`: nobody else changes phone or account until this transaction ends."""
     return (_HOLD if hold else _FIND).first(connection, thumbprint=thumbprint)
 
 
@@ -72,6 +72,7 @@ def update_phone(connection: Connection, phone: int, **values: Any) -> None:
 _THIS_PHONE = update(phones).where(phones.c.id == bindparam("phone"))
 _COUNT = Prepared(_THIS_PHONE, "sequence", "used", "paused_until", "last_instruction", "last_outcome")
 _END = Prepared(_THIS_PHONE, "used", "paused_until", "last_outcome")
+_WRONG = Prepared(_THIS_PHONE, "last_outcome")
 _DROP_NEXT = Prepared(_THIS_PHONE.where(phones.c.next_pin_key.is_not(None)), "next_pin_key")
 
 
@@ -86,6 +87,11 @@ def count_try(
 def end_try(connection: Connection, phone: int, outcome: str) -> None:
     """The code was right: tries begin anew."""
     _END.run(connection, phone=phone, used=0, paused_until=0, last_outcome=outcome)
+
+
+def wrong_code(connection: Connection, phone: int) -> None:
+    """The code was wrong: the try stays counted."""
+    _WRONG.run(connection, phone=phone, last_outcome="code_wrong")
 
 
 def drop_next_code(connection: Connection, phone: int) -> None:
@@ -148,16 +154,14 @@ def erase(connection: Connection, number: int) -> None:
     erase_content(connection, number)
 
 
-_TOUCH = Prepared(
-    update(accounts).where(accounts.c.number == bindparam("account"), accounts.c.used_month < bindparam("noted")),
-    "used_month",
-)
+_TOUCH = Prepared(update(accounts).where(accounts.c.number == bindparam("account")), "used_month")
 
 
-def touch(connection: Connection, number: int, now: datetime) -> None:
-    """Note the month of use, where it is a later one: a clock set back for an hour shortens nobody's time."""
+def touch(connection: Connection, phone: Any, now: datetime) -> None:
+    """Note the month of use of a held phone's account, where it is a later one: a clock set back for an hour shortens nobody's time."""
     month = f"{now:%Y-%m}"
-    _TOUCH.run(connection, account=number, noted=month, used_month=month)
+    if phone.used_month < month:
+        _TOUCH.run(connection, account=phone.account, used_month=month)
 
 
 def by_suspension(connection: Connection, digest: bytes) -> int | None:

@@ -58,9 +58,12 @@ def _configure_postgresql(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: upgrading from a snapshot fails when another process wrote in between (SQLITE_BUSY_SNAPSHOT).
-    writes = connection.get_execution_options().get("alicem_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("alicem_writes", False):
+        # A writer takes the lock at once: upgrading from a snapshot fails when another process wrote in between (SQLITE_BUSY_SNAPSHOT).
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN")  # takes no lock and cannot fail; by SQLAlchemy it would take as long as a look-up
 
 
 def _without_values(context: ExceptionContext) -> None:

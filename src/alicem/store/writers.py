@@ -19,7 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 _Work = tuple[Callable[[Connection], Any], "asyncio.Future[Any]"]
+_Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 _GROUP = 64  # works that may share one commit: bounds how long the first of them waits
+_PATIENCE = 0.02  # seconds: a loop may be long in coming, or end
 _TRIES = 3
 _ANOTHER_WAS_FASTER = {"40001", "40P01", "23505"}  # serialization_failure, deadlock_detected, unique_violation
 
@@ -45,7 +47,7 @@ class GroupWriter:
     def _write_for_ever(self) -> None:
         while (first := self._works.get()) is not None:
             group = [first, *self._waiting()]
-            self._commit([one for one in group if one is not None and not one[1].cancelled()])
+            _tell(self._commit([one for one in group if one is not None and not one[1].cancelled()]))
             if None in group:
                 return
 
@@ -58,16 +60,12 @@ class GroupWriter:
                 break
         return group
 
-    def _commit(self, works: list[_Work]) -> None:
+    def _commit(self, works: list[_Work]) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
-                outcomes = [(caller, *_attempt(connection, work)) for work, caller in works]
+                return [(caller, *_attempt(connection, work)) for work, caller in works]
         except BaseException as error:  # noqa: BLE001 - the commit itself failed: nobody may believe it was done
-            outcomes = [(caller, None, error) for _, caller in works]
-        for loop in {caller.get_loop() for _, caller in works}:
-            mine = [outcome for outcome in outcomes if outcome[0].get_loop() is loop]
-            with contextlib.suppress(RuntimeError):  # the loop ended, and whoever waited with it
-                loop.call_soon_threadsafe(_tell, mine)
+            return [(caller, None, error) for _, caller in works]
 
 
 def _attempt(connection: Connection, work: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
@@ -84,8 +82,21 @@ def _attempt(connection: Connection, work: Callable[[Connection], T]) -> tuple[T
         driver.execute("RELEASE one_work")
 
 
-def _tell(outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-    """Wake everybody of a group at once: a wake-up each would cost more than their writes."""
+def _tell(outcomes: list[_Outcome]) -> None:
+    """Wake everybody of a group at once: a wake-up each would cost more than their writes.
+
+    Then wait until they have gone on, as far as their next write. It shall not find this thread at work: two threads of Python that run
+    at once spend as much on taking turns, and writes that come together share a commit.
+    """
+    for loop in {caller.get_loop() for caller, _, _ in outcomes}:
+        mine = [outcome for outcome in outcomes if outcome[0].get_loop() is loop]
+        gone_on = threading.Event()
+        with contextlib.suppress(RuntimeError):  # the loop ended, and whoever waited with it
+            loop.call_soon_threadsafe(_wake, loop, mine, gone_on)
+            gone_on.wait(_PATIENCE)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome], gone_on: threading.Event) -> None:
     for caller, result, error in outcomes:
         if caller.done():  # whoever waited has gone away
             continue
@@ -93,6 +104,7 @@ def _tell(outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]])
             caller.set_result(result)
         else:
             caller.set_exception(error)
+    loop.call_soon(gone_on.set)  # after all who were just woken
 
 
 class Parallel:

@@ -5,11 +5,10 @@ An answer that already carries one of these headers keeps its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -35,28 +34,25 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, origin: str, sources: Sources = Sources()) -> None:
         self._app = app
-        self._headers = dict(_headers(origin, sources))
+        ours = [(name.lower().encode(), value.encode()) for name, value in _headers(origin, sources)]
+        # Modules and styles are asked again with their ETag; everything else may hold something of a person.
+        self._static = (*ours, (b"cache-control", b"no-cache"))
+        self._others = (*ours, (b"cache-control", b"no-store"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        static = scope["path"].startswith("/static/")
+        ours = self._static if scope["path"].startswith("/static/") else self._others
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                _add(headers, self._headers)
-                # Modules and styles are asked again with their ETag; everything else may hold something of a person.
-                headers.setdefault("Cache-Control", "no-cache" if static else "no-store")
+                given = list(message.get("headers", ()))
+                names = {name for name, _ in given}
+                message["headers"] = [*given, *(one for one in ours if one[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
-
-
-def _add(headers: MutableHeaders, ours: Mapping[str, str]) -> None:
-    for name, value in ours.items():
-        headers.setdefault(name, value)
 
 
 def _headers(origin: str, sources: Sources) -> Iterable[tuple[str, str]]:
