@@ -205,6 +205,10 @@ def test_the_history_is_read_saved_and_erased(phone: Phone) -> None:
     phone.page.click("#history-erase")
     phone.page.click("#history-erase-now")
     expect(phone.page.locator("[data-history=none]")).to_be_visible()
+    phone.page.click('[data-screen="history"] [data-way="home"]')
+    phone.page.click('[data-way="lock"]')
+    phone.screen("locked")
+    assert phone.page.text_content("#identity") == phone.page.text_content("#history") == ""
     phone.open()
     phone.go("history")
     expect(phone.page.locator("#history li")).to_have_count(0)
@@ -281,6 +285,15 @@ def test_a_closing_that_never_reached_the_server_is_not_taken_for_done(phone: Ph
     phone.page.unroute("**/phone/instruction")
     phone.world.clock.advance(120)  # its challenge is over: the server refuses it as a stranger's
     phone.open()
+
+
+def test_a_vault_of_another_time_leaves_two_ways(phone: Phone) -> None:
+    seed(phone.world, phone.page)
+    phone.page.evaluate(
+        """() => import("/static/state.js").then((state) =>
+            state.saveVault(Uint8Array.of(1, ...crypto.getRandomValues(new Uint8Array(80)))))"""
+    )
+    phone.open(then="forgotten")
 
 
 def test_storage_that_the_browser_cleared_leaves_two_ways(phone: Phone) -> None:

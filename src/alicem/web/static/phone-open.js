@@ -4,6 +4,7 @@
 
 import { activateIfDue, adoptCode, instruct } from "./instruction.js";
 import { load, openVault, saveVault, sealVault, vaultKey } from "./state.js";
+import { byId } from "./ui.js";
 
 /**
  * `key` opens and seals the vault; `phones`: how many active phones the account has, null where it was not told.
@@ -33,5 +34,8 @@ export async function keepHistory(history) {
   await saveVault(await sealVault(opened.key, opened.content));
 }
 
-/** Nothing of it stays in memory. */
-export const close = () => Object.assign(opened, { code: "", key: null, content: null, phones: null });
+/** Nothing of it stays in memory, nor in the page. */
+export function close() {
+  Object.assign(opened, { code: "", key: null, content: null, phones: null });
+  for (const id of ["identity", "history"]) byId(id).replaceChildren();
+}

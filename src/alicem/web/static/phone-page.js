@@ -17,7 +17,7 @@ const HIDDEN = ["chip_key"];
 const OPEN_MS = 5 * 60_000; // without a touch, then it closes
 let closing = 0;
 
-const WAYS = { ...SCREENS, history: showHistory, change: askForAnother, home: () => (opened.content ? home() : begin()), lock: () => lock() };
+const WAYS = { ...SCREENS, history: showHistory, change: askForAnother, home: () => (opened.content ? home() : begin()), lock: () => begin() };
 
 /** The screen for the phone as it is. */
 async function begin() {
@@ -25,8 +25,8 @@ async function begin() {
   const { phone, forgotten } = await load();
   if (forgotten) return show("forgotten");
   if (phone === null) return show("none");
-  if (phone.next_salt && (await changeIsUnfinished())) return show("begun");
   forKey(phone.device_key.kind);
+  if (phone.next_salt && (await changeIsUnfinished())) return show("begun");
   const unfinished = Boolean((await loadEnrolment())?.activate);
   for (const line of document.querySelectorAll("[data-when]")) line.hidden = (line.dataset.when === "unfinished") !== unfinished;
   show("locked");
@@ -84,16 +84,10 @@ function written(name, value) {
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
-function lock() {
-  close();
-  for (const id of ["identity", "history"]) byId(id).replaceChildren();
-  show("locked");
-}
-
 /** What is open closes by itself when nobody is there. */
 function touched() {
   clearTimeout(closing);
-  closing = setTimeout(() => opened.content && lock(), OPEN_MS);
+  closing = setTimeout(() => opened.content && void begin(), OPEN_MS);
 }
 
 function gone() {
