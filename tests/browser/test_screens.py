@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from browser_citizen import CONTRAST, SMALL
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import Response as Answer
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -101,20 +102,24 @@ def test_every_screen_fits_and_can_be_read(
     context.close()
 
 
-def test_the_first_page_is_light_and_so_are_the_scripts(page: Page, origin: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "ending", "most"),
+    [("/", "", 100_000), ("/enrol", ".js", 60_000), ("/phone", ".js", 60_000), ("/phone/approve#a.b.c", ".js", 60_000)],
+)
+def test_the_first_page_is_light_and_so_are_the_scripts(
+    page: Page, origin: str, address: str, ending: str, most: int
+) -> None:
     sizes: dict[str, int] = {}
 
-    def weigh(response: object) -> None:
-        sizes[response.url] = response.request.sizes()["responseBodySize"]  # type: ignore[attr-defined]
+    def weigh(response: Answer) -> None:
+        sizes[response.url] = response.request.sizes()["responseBodySize"]
 
     page.on("requestfinished", lambda request: weigh(request.response()))
-    page.goto(origin)
+    page.goto(origin + address)
     settle(page)
-    assert sum(sizes.values()) < 100_000
-    sizes.clear()
-    page.goto(origin + "/enrol")
-    settle(page)
-    assert sum(size for url, size in sizes.items() if url.endswith(".js")) < 60_000
+    weight = sum(size for url, size in sizes.items() if url.endswith(ending))
+    print(f"{address}: {weight} bytes")
+    assert weight < most
 
 
 def test_storage_the_browser_lost_is_said_with_a_way_on(page: Page, origin: str, screens: Path) -> None:
