@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "phone",
         "demo",
         "provider",
+        "web",
     },
     "__main__": {"cli"},
 }

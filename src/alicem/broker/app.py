@@ -114,4 +114,4 @@ def serve(config: Path) -> None:
     """Serve `broker.toml` until stopped. Raises `SettingsError`."""
     settings = read(BrokerSettings, config)
     host, _, port = settings.listen.rpartition(":")
-    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False)
+    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False, http="h11")

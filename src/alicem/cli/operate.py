@@ -22,6 +22,7 @@ from alicem.keys import KeysError, open_ring
 from alicem.log import configure
 from alicem.settings import Settings, SettingsError, load, production_refusals
 from alicem.store import Store, upgrade
+from alicem.web.http import BoundedHttp
 
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
 journal_app = typer.Typer(no_args_is_help=True, help="The sealed record of operations.")
@@ -46,6 +47,7 @@ def serve(config: Config = Path("alicem.toml")) -> None:
         port=int(port),
         log_config=None,
         access_log=False,
+        http=BoundedHttp,
         ws_max_size=1 << 18,
         timeout_graceful_shutdown=2,
         server_header=False,

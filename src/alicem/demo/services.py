@@ -265,7 +265,7 @@ def serve(config: Path) -> None:
     """Serve `services.toml` until stopped. Raises `SettingsError`."""
     settings = read(ServiceSettings, config)
     host, _, port = settings.listen.rpartition(":")
-    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False)
+    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False, http="h11")
 
 
 if __name__ == "__main__":

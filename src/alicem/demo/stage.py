@@ -248,7 +248,15 @@ def serve(config: Path) -> None:
     """Serve `stage.toml` until stopped. Raises `SettingsError`."""
     settings = read(StageSettings, config)
     host, _, port = settings.listen.rpartition(":")
-    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False, ws_max_size=70_000)
+    uvicorn.run(
+        app(settings),
+        host=host,
+        port=int(port),
+        log_level="warning",
+        server_header=False,
+        http="h11",
+        ws_max_size=70_000,
+    )
 
 
 if __name__ == "__main__":

@@ -151,4 +151,4 @@ def serve(config: Path) -> None:
     """Serve `registry.toml` until stopped. Raises `SettingsError`."""
     settings = read(RegistrySettings, config)
     host, _, port = settings.listen.rpartition(":")
-    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False)
+    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False, http="h11")
