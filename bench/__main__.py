@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import chip, face, login, mrz, session, trust
+from bench import chip, code, face, login, mrz, session, trust
 
 Row = tuple[str, float | str, str, str]
 TABLES: dict[str, Callable[[], list[Row]]] = {
@@ -20,6 +20,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "mrz": mrz.rows,
     "session": session.rows,
     "sign-in": login.rows,
+    "code": code.rows,
 }
 
 
