@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from foreign_jose import (
     verify_chained,
 )
 from foreign_person import Holder
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from emrtd.errors import TagLost
@@ -84,13 +85,13 @@ class Enrolment:
     code: str
     keep: bool = False
     present: Present | None = None
-    told: Callable[[Message], None] = lambda message: None
     device_key: ec.EllipticCurvePrivateKey = field(default_factory=fresh_key)
     _seal_key: ec.EllipticCurvePrivateKey = field(default_factory=fresh_key)
     _reply_key: ec.EllipticCurvePrivateKey = field(default_factory=fresh_key)
     _salt: bytes = field(default_factory=lambda: os.urandom(32))
     _sealing: AESGCM | None = None
     _id: int = 0
+    _heard: int = 0
     _session: str = ""
     _letters: int = 0
     _code_step: Message = field(default_factory=dict)
@@ -105,19 +106,39 @@ class Enrolment:
         opened = (await self.http.post(f"{self.origin}/enrolment", json={})).raise_for_status().json()
         self._session = opened["session"]
         url = self.origin.replace("http", "ws", 1) + opened["url"]
+        while True:
+            try:
+                return await self._connected(url)
+            except ConnectionClosed as closed:
+                if closed.rcvd is not None:
+                    raise EnrolmentRefused(f"closed_{closed.rcvd.code}") from None
+
+    async def _connected(self, url: str) -> Enrolled:
+        """One connection, from its first `step`. Raises `ConnectionClosed` where the line is lost."""
         async with (
             connect(url, subprotocols=[Subprotocol("alicem.enrolment.v1")], proxy=None) as self._socket,
             contextlib.AsyncExitStack() as self._camera,
         ):
-            async for message in _arriving(self._socket):
-                self.told(message)
+            while True:
+                message = self._received(await self._socket.recv())
+                if self.holder.loses_the_line(message):
+                    self._socket.transport.abort()
+                    continue
                 await self._answer(message)
                 if message["type"] == "receipt":
                     return self._enrolled(message)
-        raise EnrolmentRefused("connection_lost")
+
+    def _received(self, text: str | bytes) -> Message:
+        message: Message = json.loads(text)
+        if message["v"] != 1 or message["id"] <= self._heard:
+            raise Untrusted("a message out of order")
+        self._heard = message["id"]
+        return message
 
     async def _answer(self, message: Message) -> None:
         match message["type"]:
+            case "step" if message.get("resume"):
+                await self._send("resume", proof=self._proof("resume", message["challenge"]))
             case "step":
                 await self._camera.aclose()
                 await getattr(self, f"_step_{message['name']}")(message)
@@ -180,6 +201,8 @@ class Enrolment:
 
     async def _step_confirmation(self, step: Message) -> None:
         self._share = decrypt(step["share"], self._reply_key)
+        if self._credential:
+            return  # it came before the line was lost; the receipt follows
         form = {"grant_type": PRE_AUTHORIZED, "pre-authorized_code": step["credential_offer"]["grants"][PRE_AUTHORIZED]["pre-authorized_code"]}  # fmt: skip
         token = (await self._post("token", data=form))["access_token"]
         nonce = (await self._post("nonce"))["c_nonce"]
@@ -246,16 +269,6 @@ class Enrolment:
     async def _send(self, kind: str, **members: Any) -> None:
         self._id += 1
         await self._socket.send(json.dumps({"v": 1, "type": kind, "id": self._id, **members}))
-
-
-async def _arriving(socket: ClientConnection) -> AsyncIterator[Message]:
-    last = 0
-    async for text in socket:
-        message = json.loads(text)
-        if message["v"] != 1 or message["id"] <= last:
-            raise Untrusted("a message out of order")
-        last = message["id"]
-        yield message
 
 
 def _run_batch(batch: list[tuple[bytes, list[str]]], transmit: Callable[[bytes], bytes], answers: list[bytes]) -> None:

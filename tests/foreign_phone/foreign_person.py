@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -15,11 +17,12 @@ from emrtd.errors import TagLost
 
 @dataclass
 class Holder:
-    """`slips_after`: the document slips from the phone once, after so many commands."""
+    """`slips_after`: the document slips from the phone once, after so many commands. `tunnels`: at which messages (by type, or name of the step) the line is lost."""
 
     persona: Persona
     stage: str
     slips_after: int | None = None
+    tunnels: list[str] = field(default_factory=list)
     camera: ActorCamera = field(init=False)
     _chip: Chip | None = None
 
@@ -38,6 +41,13 @@ class Holder:
         """The document lies on the phone, or lies there again."""
         self.take_document()
         self._chip = Chip(self.stage, self.persona.name, "")
+
+    def loses_the_line(self, message: Mapping[str, Any]) -> bool:
+        """Whether the phone is cut off as this message comes, which it never sees."""
+        if message.get("resume") or message.get("name", message["type"]) not in self.tunnels[:1]:
+            return False
+        self.tunnels.pop(0)
+        return True
 
     def take_document(self) -> None:
         if self._chip is not None:

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ async def _life(town: Town, folder: Path) -> None:
         await suspends_from_the_website(world, first, suspension)
 
         second = world.phone("second")
-        again = await second.enrol(world.holder("camille"), CODE)
+        again = await second.enrol(world.holder("camille", tunnels=("chip_batch", "code", "confirmation")), CODE)
         assert again.account == enrolled.account
         assert again.earlier == {"state": "suspended", "phones": 1, "may_keep": False}
         assert await signs_in(world, second, CODE) == sub
@@ -127,8 +127,8 @@ class World:
     def phone(self, name: str) -> Phone:
         return Phone(self.folder / name, self.town.alicem, self.http)
 
-    def holder(self, name: str, slips_after: int | None = None) -> Holder:
-        return Holder(personas.load()[name], self.town.stage, slips_after)
+    def holder(self, name: str, slips_after: int | None = None, tunnels: Sequence[str] = ()) -> Holder:
+        return Holder(personas.load()[name], self.town.stage, slips_after, list(tunnels))
 
     async def again(self, request: httpx.Request) -> tuple[int, Any]:
         """Status and outcome of a captured request that is sent once more."""
