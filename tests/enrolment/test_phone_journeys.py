@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import websockets
 
 from alicem import registry
 from alicem.demo import personas
@@ -52,6 +53,18 @@ class Losing:
         return losing
 
 
+class Deaf(Enrolment):
+    """Loses the line just as its receipt comes, the first time."""
+
+    _heard = False
+
+    async def _handle(self, message: dict[str, Any]) -> Enrolled | None:
+        if message["type"] == "receipt" and not self._heard:
+            self._heard = True
+            raise websockets.ConnectionClosedError(None, None)
+        return await super()._handle(message)
+
+
 async def enrol(town: Town, folder: Path, persona: Persona, lay: Any = None) -> tuple[Enrolled, list[dict[str, Any]]]:
     """One enrolment; with it every message, in order."""
     messages: list[dict[str, Any]] = []
@@ -66,11 +79,11 @@ async def enrol(town: Town, folder: Path, persona: Persona, lay: Any = None) -> 
         )
         person = Person(persona, device, town.stage, "")
         holder = person.holder() if lay is None else replace(person.holder(), lay_document=lay(person))
-        enrolled = await Enrolment(device, holder, lambda _who, message: messages.append(message)).run()
+        enrolled = await Deaf(device, holder, lambda _who, message: messages.append(message)).run()
     return enrolled, messages
 
 
-def test_a_lost_tag_resumes_where_reading_stopped(town: Town, tmp_path: Path) -> None:
+def test_a_lost_tag_resumes_where_reading_stopped_and_a_lost_receipt_is_told_again(town: Town, tmp_path: Path) -> None:
     losing: list[Losing] = []
 
     def lay(person: Person) -> Losing:
@@ -83,6 +96,8 @@ def test_a_lost_tag_resumes_where_reading_stopped(town: Town, tmp_path: Path) ->
     assert steps[0]["resume_at"] == 0
     assert 0 < steps[1]["resume_at"] <= steps[2]["resume_at"] < 1
     assert enrolled.receipt["specimen"] is True
+    receipts = [message["receipt"] for message in messages if message["type"] == "receipt"]
+    assert len(receipts) == 2 and receipts[0] == receipts[1]
 
 
 @contextmanager

@@ -66,9 +66,17 @@ class Sessions:
         try:
             close_code = await self._walk(journey)
         finally:
-            self._by_name.pop(session.name, None)
+            self._forget(session)
             await self._end_process(session)
             await session.end(close_code)
+
+    def _forget(self, session: Session) -> None:
+        """A session that told its receipt is found for as long as a phone may come back that did not hear it."""
+        if session.parting is None:
+            self._by_name.pop(session.name, None)
+            return
+        seconds = self.room.settings.limits.resume_seconds
+        asyncio.get_running_loop().call_later(seconds, self._by_name.pop, session.name, None)
 
     async def _end_process(self, session: Session) -> None:
         """Before the last word is said: whoever hears it may rely on that."""

@@ -71,6 +71,8 @@ class Session:
         self.ended = False
         self.connected = asyncio.Event()
         """Set while a phone that proved the device key is on the line."""
+        self.parting: dict[str, Any] | None = None
+        """The receipt, once it was told: told again to a phone that comes back without having heard it."""
         self._socket: WebSocket | None = None
         self._sent, self._received, self._messages = 0, 0, 0
         self._step: dict[str, Any] = {}
@@ -108,6 +110,11 @@ class Session:
         if self._socket is not None:
             self._outbox.put_nowait(self._numbered(kind, members))
 
+    def part(self, **members: Any) -> None:
+        """Tell the receipt: the last word of a session that came to its end."""
+        self.parting = members
+        self.send("receipt", **members)
+
     def refuse(self, reason: Reason, *, final: bool, tries_left: int | None = None, **members: Any) -> None:
         self.send("refused", reason=reason.name, next=list(reason.next), tries_left=tries_left, final=final, **members)
 
@@ -135,6 +142,9 @@ class Session:
         """Carry messages of one connection until it ends. `begin` starts the steps once `choose` is proven."""
         try:
             await self._greet(socket, begin)
+            if self.ended:
+                await self.end(1000)
+                return
             sender = asyncio.create_task(self._send_all(socket))
             try:
                 while not self.ended:
@@ -165,6 +175,9 @@ class Session:
         if before is not None:
             await _close(before, 4409)
         self._outbox = asyncio.Queue()
+        if self.parting is not None:
+            self.send("receipt", **self.parting)
+            return
         if self.process is not None and self._step.get("step") in (3, 4, 5):
             self.process.say({"do": "resumed"})
         if self._position is not None:

@@ -236,7 +236,7 @@ async def confirmation(journey: Journey) -> None:
     await (
         session.connected.wait()
     )  # a line lost since the credential left is waited for: without its receipt a phone is not enrolled
-    session.send("receipt", receipt=receipt, account=str(journey.account))
+    session.part(receipt=receipt, account=str(journey.account))
     await room.registry.write_to_holder(query_of(journey.facts), jose.b64(room.rng(24)), now)
 
 
