@@ -72,7 +72,9 @@ async def _life(town: Town, folder: Path) -> None:
         await suspends_from_the_website(world, first, suspension)
 
         second = world.phone("second")
-        again = await second.enrol(world.holder("camille", tunnels=("chip_batch", "code", "confirmation")), CODE)
+        again = await second.enrol(
+            world.holder("camille", tunnels=("chip_batch", "code", "confirmation", "receipt")), CODE
+        )
         assert again.account == enrolled.account
         assert again.earlier == {"state": "suspended", "phones": 1, "may_keep": False}
         assert await signs_in(world, second, CODE) == sub
