@@ -63,7 +63,8 @@ class Effects:
 
     def act(self, connection: Connection, phone: Any, given: Given, now: datetime) -> Outcome:
         """Do what was asked. The code was right and the account admits this purpose."""
-        records.touch(connection, phone, now)
+        if phone.used_month != f"{now:%Y-%m}":
+            records.touch(connection, phone.account, now)
         return _EFFECTS[given.purpose](self, connection, phone, given, now)
 
     def again(self, connection: Connection, phone: Any, given: Given) -> Outcome:

@@ -154,14 +154,16 @@ def erase(connection: Connection, number: int) -> None:
     erase_content(connection, number)
 
 
-_TOUCH = Prepared(update(accounts).where(accounts.c.number == bindparam("account")), "used_month")
+_TOUCH = Prepared(
+    update(accounts).where(accounts.c.number == bindparam("account"), accounts.c.used_month < bindparam("noted")),
+    "used_month",
+)
 
 
-def touch(connection: Connection, phone: Any, now: datetime) -> None:
-    """Note the month of use of a held phone's account, where it is a later one: a clock set back for an hour shortens nobody's time."""
+def touch(connection: Connection, number: int, now: datetime) -> None:
+    """Note the month of use, where it is a later one: a clock set back for an hour shortens nobody's time."""
     month = f"{now:%Y-%m}"
-    if phone.used_month < month:
-        _TOUCH.run(connection, account=phone.account, used_month=month)
+    _TOUCH.run(connection, account=number, noted=month, used_month=month)
 
 
 def by_suspension(connection: Connection, digest: bytes) -> int | None:
