@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ T = TypeVar("T")
 _Work = tuple[Callable[[Connection], Any], "asyncio.Future[Any]"]
 _Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 _GROUP = 64  # works that may share one commit: bounds how long the first of them waits
+_LINGER = 0.0002  # seconds the first of a group waits for others, less than a flush takes: the loop goes on undisturbed meanwhile
 _PATIENCE = 0.02  # seconds: a loop may be long in coming, or end
 _TRIES = 3
 _ANOTHER_WAS_FASTER = {"40001", "40P01", "23505"}  # serialization_failure, deadlock_detected, unique_violation
@@ -46,6 +48,7 @@ class GroupWriter:
 
     def _write_for_ever(self) -> None:
         while (first := self._works.get()) is not None:
+            time.sleep(_LINGER)
             group = [first, *self._waiting()]
             _tell(self._commit([one for one in group if one is not None and not one[1].cancelled()]))
             if None in group:
