@@ -234,6 +234,7 @@ def serving(url: str | None, accounts: int) -> Iterator[tuple[Server, list[Phone
         listen = f"127.0.0.1:{port}"
         (folder / "alicem.toml").write_text(_SETTINGS.format(origin=f"http://{listen}", listen=listen, url=url))
         people = _founded(url, accounts, ring)
+        os.sync()  # what was filled in haste is on disk before anything is measured
         command = [sys.executable, "-m", "alicem", "serve", "--config", str(folder / "alicem.toml")]
         with _process(command, port) as server:
             yield server, people
