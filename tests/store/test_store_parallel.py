@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, MetaData, Table, bindparam, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from alicem.store import Int64, Prepared, Store
 
@@ -96,9 +97,10 @@ def test_a_read_sees_one_moment_and_changes_nothing(store: Store) -> None:
 
     write(store, lambda c: step(c, 1))
     assert asyncio.run(store.read(work)) == [1, 1]
-    for reading in (store.read, store.look_up):
-        asyncio.run(reading(lambda c: step(c, 1)))
-        assert value(store, 1) == 2
+    asyncio.run(store.read(lambda c: step(c, 1)))
+    with contextlib.suppress(DBAPIError):  # PostgreSQL refuses, SQLite forgets
+        asyncio.run(store.look_up(lambda c: step(c, 1)))
+    assert value(store, 1) == 2
 
 
 def until_it_is_two(store: Store) -> None:

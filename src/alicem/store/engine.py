@@ -14,23 +14,32 @@ Int64 = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits in both databases, for Unix times and for rows that are counted for ever: SQLite's INTEGER has them, PostgreSQL's has 32."""
 
 READERS = 4
-WRITERS = 4  # on PostgreSQL; SQLite has one
+WRITERS, LOOKERS = 4, 2  # on PostgreSQL; SQLite has one of each
 
+_SQLITE_SESSION = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "busy_timeout=5000",
+    "cache_size=-32768",  # KiB: the upper pages of every index stay at hand, of ten million accounts too
+)
 _POSTGRESQL_SESSION = (
     b"set lock_timeout = '5s'",
     b"select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'",
 )
 
 
-def connect(url: str) -> Engine:
-    """An engine for `sqlite:////path` or `postgresql+psycopg://role@host/name`."""
+def connect(url: str, *, looks: bool = False) -> Engine:
+    """An engine for `sqlite:////path` or `postgresql+psycopg://role@host/name`. `looks`: on PostgreSQL, one that reads single statements."""
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        engine = create_engine(url, hide_parameters=True, isolation_level="READ COMMITTED", pool_size=READERS + WRITERS)
-        event.listen(engine, "connect", _configure_postgresql)
+        isolation, connections = ("AUTOCOMMIT", LOOKERS) if looks else ("READ COMMITTED", READERS + WRITERS)
+        engine = create_engine(url, hide_parameters=True, isolation_level=isolation, pool_size=connections)
+        event.listen(engine, "connect", _only_reads if looks else _configure_postgresql)
     event.listen(engine, "handle_error", _without_values)
     return engine
 
@@ -45,7 +54,7 @@ def shorten(error: BaseException | None) -> None:
 def _configure_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None  # the driver must not begin transactions by itself: savepoints would break
     cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=5000"):
+    for pragma in _SQLITE_SESSION:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -54,6 +63,11 @@ def _configure_postgresql(dbapi_connection: Any, _record: Any) -> None:
     # An operator may ask for more than `on` (remote_apply), never for less: what was acknowledged would be lost with the power.
     for statement in _POSTGRESQL_SESSION:
         dbapi_connection.execute(statement)
+    dbapi_connection.commit()
+
+
+def _only_reads(dbapi_connection: Any, _record: Any) -> None:
+    dbapi_connection.execute(b"set default_transaction_read_only = on")
     dbapi_connection.commit()
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from alicem.store.engine import READERS, WRITERS, connect
+from alicem.store.engine import LOOKERS, READERS, WRITERS, connect
 from alicem.store.writers import GroupWriter, Parallel, run
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class Store:
         snapshots = self.engine if self._in_a_file else self.engine.execution_options(isolation_level="REPEATABLE READ")
         self._reader = Parallel(snapshots, READERS, kept=False)
         self._writer = GroupWriter(self.engine) if self._in_a_file else Parallel(self.engine, WRITERS, kept=True)
+        self._looker = None if self._in_a_file else Parallel(connect(url, looks=True), LOOKERS, kept=False)
         self._lookups: Connection | None = None
         self._looking_up = threading.Lock()
 
@@ -48,10 +49,11 @@ class Store:
         """`read` for a row or two by their key, cheap enough for every request.
 
         On SQLite it runs here and now, on a connection of its own: a reader never waits for a writer there (WAL), and a thread
-        would cost several times the read. On PostgreSQL it is `read`: a server that does not answer may not stop everybody.
+        would cost several times the read. On PostgreSQL a thread waits, since a server that does not answer may not stop everybody;
+        each statement sees a moment of its own, and one that writes is refused: there is no transaction to pay for.
         """
-        if not self._in_a_file:
-            return await self.read(work)
+        if self._looker is not None:
+            return await self._looker.do(work)
         with self._looking_up:
             if self._lookups is None:
                 self._lookups = self.engine.connect()
@@ -61,6 +63,8 @@ class Store:
         """Finish what waits, then let go of the database."""
         self._writer.close()
         self._reader.close()
+        if self._looker is not None:
+            self._looker.close()
         if self._lookups is not None:
             self._lookups.close()
         self.engine.dispose()

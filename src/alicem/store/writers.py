@@ -127,6 +127,7 @@ class Parallel:
         self._threads.shutdown()
         for connection in self._connections:
             connection.close()
+        self._engine.dispose()
 
     def _run(self, work: Callable[[Connection], T]) -> T:
         connection: Connection | None = getattr(self._of_this_thread, "connection", None)
