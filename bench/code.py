@@ -237,7 +237,19 @@ def serving(url: str | None, accounts: int) -> Iterator[tuple[Server, list[Phone
         os.sync()  # what was filled in haste is on disk before anything is measured
         command = [sys.executable, "-m", "alicem", "serve", "--config", str(folder / "alicem.toml")]
         with _process(command, port) as server:
+            _rest(server)
             yield server, people
+
+
+def _rest(server: Server) -> None:
+    """Wait for the end of the daily run, which begins with the server and looks at every account."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        before = server.spent()
+        time.sleep(0.5)
+        if (server.spent() - before).server <= 0.02:
+            return
+    raise RuntimeError("the server does not come to rest")
 
 
 def _founded(url: str, accounts: int, ring: keys.KeyRing) -> list[Phone]:
