@@ -27,7 +27,7 @@ test: ## every test
 	@tools/setup test
 	@.venv/bin/alicem face models build
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(LIVE:%=--ignore=%)
-	@.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(LIVE)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(LIVE)
 
 lint: ## ruff, mypy, import rules
 	@tools/setup test

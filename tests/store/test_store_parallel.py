@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, bindparam, insert, s
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from alicem.store import Int64, Prepared, Store
+from alicem.store.engine import connect
 
 counters = Table(
     "counters", MetaData(), Column("name", Int64, primary_key=True), Column("value", Int64, nullable=False)
@@ -50,6 +51,21 @@ def write(store: Store, *works: Callable[[Connection], Any]) -> list[Any]:
         return await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
 
     return asyncio.run(all_at_once())
+
+
+def apart(url: str, *works: Callable[[Connection], Any]) -> list[Any]:
+    """Run works at once, each by a store of its own, as several servers do."""
+    stores = [Store(url) for _ in works]
+
+    async def all_at_once() -> list[Any]:
+        pairs = zip(stores, works, strict=True)
+        return await asyncio.gather(*(store.write(work) for store, work in pairs), return_exceptions=True)
+
+    try:
+        return asyncio.run(all_at_once())
+    finally:
+        for store in stores:
+            store.close()
 
 
 class Meeting:
@@ -134,7 +150,7 @@ def test_a_commit_that_fails_is_an_error_and_the_next_work_is_done(store: Store)
     assert value(store, 1) == 1
 
 
-def test_of_two_that_write_the_same_row_one_writes_it(store: Store) -> None:
+def test_of_two_that_write_the_same_row_one_writes_it(store: Store, database_url: str) -> None:
     """Both look before they write; whoever is second looks again and finds it."""
     meeting = Meeting()
 
@@ -146,7 +162,7 @@ def test_of_two_that_write_the_same_row_one_writes_it(store: Store) -> None:
         ADD.run(connection, name=7, value=0)
         return "written"
 
-    assert sorted(write(store, work, work)) == ["there", "written"]
+    assert sorted(apart(database_url, work, work)) == ["there", "written"]
 
 
 def test_a_row_that_cannot_be_written_is_refused_and_the_rest_goes_on(store: Store) -> None:
@@ -155,7 +171,7 @@ def test_a_row_that_cannot_be_written_is_refused_and_the_rest_goes_on(store: Sto
     assert value(store, 1) == 1
 
 
-def test_two_works_that_wait_for_each_other_are_both_done(postgresql: Store) -> None:
+def test_two_works_that_wait_for_each_other_are_both_done(postgresql: Store, postgresql_url: str) -> None:
     meeting = Meeting()
 
     def work(connection: Connection, first: int, second: int) -> None:
@@ -163,8 +179,22 @@ def test_two_works_that_wait_for_each_other_are_both_done(postgresql: Store) -> 
         meeting.wait()
         step(connection, second)
 
-    assert write(postgresql, lambda c: work(c, 1, 2), lambda c: work(c, 2, 1)) == [None, None]
+    assert apart(postgresql_url, lambda c: work(c, 1, 2), lambda c: work(c, 2, 1)) == [None, None]
     assert (value(postgresql, 1), value(postgresql, 2)) == (2, 2)
+
+
+def test_a_group_in_which_one_fails_is_done_one_by_one(store: Store) -> None:
+    """Whatever else of the group is done, once each; what failed says so alone."""
+
+    def fails(connection: Connection) -> None:
+        step(connection, 1)
+        raise ValueError
+
+    works = [fails if number % 5 == 0 else lambda c: step(c, 1) for number in range(40)]
+    outcomes = write(store, *works)
+    assert [type(one) for one in outcomes].count(ValueError) == 8
+    assert outcomes.count(None) == 32
+    assert value(store, 1) == 32
 
 
 def test_a_work_is_tried_three_times_at_most(postgresql: Store) -> None:
@@ -180,9 +210,11 @@ def test_a_work_is_tried_three_times_at_most(postgresql: Store) -> None:
 
 def cut_all(store: Store) -> None:
     """Cut every other connection to this database, as a server does that ends."""
-    with store.engine.connect() as connection:
+    apart_from_its = connect(store.engine.url.render_as_string(hide_password=False))
+    with apart_from_its.connect() as connection:
         others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         connection.execute(text(f"select pg_terminate_backend(pid) {others}"))
+    apart_from_its.dispose()
 
 
 @pytest.mark.parametrize("by", ["driver", "sqlalchemy"])

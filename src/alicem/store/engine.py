@@ -14,7 +14,7 @@ Int64 = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits in both databases, for Unix times and for rows that are counted for ever: SQLite's INTEGER has them, PostgreSQL's has 32."""
 
 READERS = 4
-WRITERS, LOOKERS = 4, 2  # on PostgreSQL; SQLite has one of each
+WRITERS, LOOKERS = 1, 1  # more threads of Python take turns more than they gain: docs/decisions/0007
 
 _SQLITE_SESSION = (
     "journal_mode=WAL",

@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from alicem.store.engine import LOOKERS, READERS, WRITERS, connect
-from alicem.store.writers import GroupWriter, Parallel, run
+from alicem.store.writers import GroupLooker, GroupWriter, OptimisticWriter, Parallel, run
 
 T = TypeVar("T")
 
@@ -32,8 +32,8 @@ class Store:
         self._in_a_file = self.engine.dialect.name == "sqlite"
         snapshots = self.engine if self._in_a_file else self.engine.execution_options(isolation_level="REPEATABLE READ")
         self._reader = Parallel(snapshots, READERS, kept=False)
-        self._writer = GroupWriter(self.engine) if self._in_a_file else Parallel(self.engine, WRITERS, kept=True)
-        self._looker = None if self._in_a_file else Parallel(connect(url, looks=True), LOOKERS, kept=False)
+        self._writer = GroupWriter(self.engine) if self._in_a_file else OptimisticWriter(self.engine, WRITERS)
+        self._looker = None if self._in_a_file else GroupLooker(connect(url, looks=True), LOOKERS)
         self._lookups: Connection | None = None
         self._looking_up = threading.Lock()
 

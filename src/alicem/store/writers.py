@@ -1,7 +1,7 @@
-"""Who runs the works of a store: one thread that shares its commits, or a few whose commits the database shares.
+"""Who runs the works of a store. Works that wait at the same moment share a transaction, and so a flush.
 
-SQLite has one writer at a time and flushes for each commit, so works that wait at the same moment run in one transaction, each in
-a savepoint of its own. PostgreSQL has many and flushes once for all that commit at the same moment, so each work is a transaction.
+SQLite has one writer at a time; a savepoint there costs nothing, so each work has one. PostgreSQL has several, and each word to it is
+a journey: there a group is tried as a whole, and where one of its works fails each becomes a transaction of its own.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ _ANOTHER_WAS_FASTER = {"40001", "40P01", "23505"}  # serialization_failure, dead
 
 
 class GroupWriter:
-    """One thread, one transaction for all that waits. A work that fails undoes itself alone."""
+    """Threads that each take all that waits and commit it at once. A work that fails undoes itself alone."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, threads: int = 1) -> None:
         self._engine = engine.execution_options(alicem_writes=True)
         self._works: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True) for _ in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def do(self, work: Callable[[Connection], T]) -> T:
         caller: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -44,15 +47,18 @@ class GroupWriter:
 
     def close(self) -> None:
         self._works.put(None)
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+        self._engine.dispose()
 
     def _write_for_ever(self) -> None:
-        while (first := self._works.get()) is not None:
+        last = False
+        while not last and (first := self._works.get()) is not None:
             time.sleep(_LINGER)
             group = [first, *self._waiting()]
+            last = None in group
             _tell(self._commit([one for one in group if one is not None and not one[1].cancelled()]))
-            if None in group:
-                return
+        self._works.put(None)  # for the next thread
 
     def _waiting(self) -> list[_Work | None]:
         group: list[_Work | None] = []
@@ -69,6 +75,40 @@ class GroupWriter:
                 return [(caller, *_attempt(connection, work)) for work, caller in works]
         except BaseException as error:  # noqa: BLE001 - the commit itself failed: nobody may believe it was done
             return [(caller, None, error) for _, caller in works]
+
+    def _alone(self, work: Callable[[Connection], Any], *, kept: bool) -> tuple[Any, BaseException | None]:
+        try:
+            with self._engine.connect() as connection:
+                return run(connection, work, kept=kept), None
+        except BaseException as error:  # noqa: BLE001 - handed to the caller that waits for it
+            return None, error
+
+
+class OptimisticWriter(GroupWriter):
+    """Groups without savepoints: where one work of a group fails, nothing was done, and each is done alone."""
+
+    def _commit(self, works: list[_Work]) -> list[_Outcome]:
+        together = self._together(works) if len(works) > 1 else None
+        return together or [(caller, *self._alone(work, kept=True)) for work, caller in works]
+
+    def _together(self, works: list[_Work]) -> list[_Outcome] | None:
+        """What the works returned; None where one of them failed."""
+        try:
+            with self._engine.connect() as connection, connection.begin() as transaction:
+                try:
+                    return [(caller, _called(work, connection), None) for work, caller in works]
+                except BaseException:  # noqa: BLE001 - whose it is, is seen when each is done alone
+                    transaction.rollback()
+                    return None
+        except BaseException as error:  # noqa: BLE001 - the commit itself failed: nobody may believe it was done
+            return [(caller, None, error) for _, caller in works]
+
+
+class GroupLooker(GroupWriter):
+    """Reads of single statements: who asks at the same moment is answered at the same moment, with one change of threads for all."""
+
+    def _commit(self, works: list[_Work]) -> list[_Outcome]:
+        return [(caller, *self._alone(work, kept=False)) for work, caller in works]
 
 
 def _attempt(connection: Connection, work: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
