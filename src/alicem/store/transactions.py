@@ -31,7 +31,7 @@ class Store:
         self.engine = connect(url)
         self._in_a_file = self.engine.dialect.name == "sqlite"
         snapshots = self.engine if self._in_a_file else self.engine.execution_options(isolation_level="REPEATABLE READ")
-        self._reader = Parallel(snapshots, READERS, kept=False)
+        self._reader = Parallel(snapshots, READERS)
         self._writer = GroupWriter(self.engine) if self._in_a_file else OptimisticWriter(self.engine, WRITERS)
         self._looker = None if self._in_a_file else GroupLooker(connect(url, looks=True), LOOKERS)
         self._lookups: Connection | None = None

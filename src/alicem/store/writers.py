@@ -151,12 +151,11 @@ def _wake(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome], gone_on: th
 
 
 class Parallel:
-    """A few threads, each with a connection of its own, each work a transaction of its own; `kept` says whether it is committed."""
+    """A few threads that read, each with a connection of its own, each work a transaction of its own that is never kept."""
 
-    def __init__(self, engine: Engine, threads: int, *, kept: bool) -> None:
+    def __init__(self, engine: Engine, threads: int) -> None:
         self._engine = engine
-        self._kept = kept
-        self._threads = ThreadPoolExecutor(threads, "store-writer" if kept else "store-reader")
+        self._threads = ThreadPoolExecutor(threads, "store-reader")
         self._of_this_thread = threading.local()
         self._connections: list[Connection] = []
 
@@ -174,7 +173,7 @@ class Parallel:
         if connection is None:
             connection = self._of_this_thread.connection = self._engine.connect()
             self._connections.append(connection)
-        return run(connection, work, kept=self._kept)
+        return run(connection, work, kept=False)
 
 
 def run(connection: Connection, work: Callable[[Connection], T], *, kept: bool) -> T:
