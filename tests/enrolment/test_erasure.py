@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ pytestmark = [
 ]
 FARID = personas.load()["farid"]
 KINDS = {"portrait", "portrait pixels", "frame", "frame pixels", "eyes", "eyes pixels", "embedding"}
+COPIES = 5
 SEARCHED = ("alicem", "registry", "broker", "service")
 """Processes that must not have it. The stage has: there the software chip lives, portrait and all."""
 
@@ -75,7 +77,7 @@ class Enrolled:
 
     frames: list[tuple[float, bytes]] = field(default_factory=list)
     pid: int = 0
-    held: list[bytes] = field(default_factory=list)
+    held: list[list[bytes]] = field(default_factory=list)
     eyes: list[bytes] = field(default_factory=list)
     unreadable: bool = False
 
@@ -85,10 +87,15 @@ async def enrol(town: Town, folder: Path) -> Enrolled:
     copying: list[threading.Thread] = []
 
     def copy() -> None:
+        """Again and again: between two frames a process has none, and a copy takes its time."""
         try:
-            told.held = list(memory(told.pid))
+            for _ in range(COPIES):
+                told.held.append(list(memory(told.pid)))
+                time.sleep(0.15)
         except PermissionError:
             told.unreadable = True
+        except (FileNotFoundError, ProcessLookupError):
+            return  # the film was over
 
     def observe(_who: str, message: dict[str, Any]) -> None:
         if message["type"] == "action" and message["index"] == 2 and not copying:
@@ -192,7 +199,11 @@ def test_what_is_planted_in_another_process_is_found(needles: list[Needle], find
 def test_the_session_process_has_them_while_it_works(finder: Finder, enrolment: Enrolled) -> None:
     if enrolment.unreadable:
         pytest.skip("only root reads the memory of a process that is not dumpable")
-    found = set().union(*(finder.names(content) for content in enrolment.held))
+    found: set[str] = set()
+    for copy in enrolment.held:
+        found = found.union(*(finder.names(content) for content in copy))
+        if found >= KINDS - LET_GO:
+            break
     assert found >= KINDS - LET_GO
 
 
