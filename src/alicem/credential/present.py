@@ -8,22 +8,48 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from alicem import jose
 from alicem.credential import sdjwt
 from alicem.credential.issue import TYP, VCT
+from alicem.credential.status import index_of
 from alicem.evidence import Level
 from alicem.jose import BadToken
 from alicem.keys import SigningKey
 
 _FRESH = 120  # seconds a key-binding proof may be old, or early by a phone's clock
 
+REASONS: Mapping[str, str] = {
+    "form": "credential_malformed",
+    "algorithm_or_type": "credential_malformed",
+    "disclosure": "credential_malformed",
+    "holder_key": "credential_malformed",
+    "status": "credential_malformed",
+    "issuer_unknown": "credential_untrusted",
+    "issuer_signature": "credential_untrusted",
+    "vct": "credential_untrusted",
+    "expired": "credential_expired",
+    "not_yet_valid": "credential_expired",
+    "claims": "credential_claims",
+    "key_binding_missing": "key_binding_wrong",
+    "key_binding_signature": "key_binding_wrong",
+    "nonce": "key_binding_wrong",
+    "aud": "key_binding_wrong",
+    "sd_hash": "key_binding_wrong",
+    "transaction_data_hashes": "key_binding_wrong",
+    "iat": "key_binding_wrong",
+}
+"""Each refusal by name, and the row of reasons.toml a person reads. `nonce`: of another transaction, so replayed; `iat`: of the key binding."""
+
 
 class CredentialRefused(Exception):
-    """`reason`: a row of reasons.toml. `detail`: for developers; holds no claim."""
+    """`name` and `reason`: of `REASONS`. `detail`: for developers; holds no claim."""
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name = name
+        self.reason = REASONS[name]
 
 
 @dataclass(frozen=True)
@@ -39,71 +65,101 @@ class Expected:
 
 @dataclass(frozen=True)
 class Presentation:
-    """What was proven: the disclosed claims, the thumbprint of the phone's key, the level of the check."""
+    """What was proven: the disclosed claims, the thumbprint of the phone's key, the level of the check. `status_index`: where to ask whether it still holds."""
 
     claims: Mapping[str, Any]
     thumbprint: str
     level: Level
     specimen: bool
+    status_index: int
 
 
 def verify_presentation(token: str, expected: Expected, issuers: Sequence[SigningKey], now: datetime) -> Presentation:
-    """Raises `CredentialRefused`. The status is not read here: the provider asks its own database."""
+    """Raises `CredentialRefused`. The status is not read here: the provider asks its own database (`status.current`)."""
+    presented = _taken_apart(token)
+    payload = _issued(presented.issuer_jwt, issuers)
     try:
-        presented = sdjwt.parse(token)
-        payload = _issued(presented.issuer_jwt, issuers)
         claims = sdjwt.reveal(payload, presented.disclosures)
     except BadToken as error:
-        raise CredentialRefused("credential_malformed", str(error)) from error
+        raise _refused("disclosure", error) from error
     _check_validity(payload, now - expected.grace, now)
     holder = _holder(payload)
     _check_key_binding(presented, holder, expected, now)
-    disclosed = {one.name for one in presented.disclosures}
+    disclosed = claims.keys() - payload.keys()
     if not disclosed <= expected.claims:
-        raise CredentialRefused("credential_claims", f"{len(disclosed - expected.claims)} claims nobody asked for")
+        raise _refused("claims", f"{len(disclosed - expected.claims)} claims nobody asked for")
     return Presentation(
         {name: claims[name] for name in disclosed},
         jose.thumbprint(holder),
         Level.from_name(payload["level"]),
         bool(payload.get("specimen")),
+        _status_index(payload),
     )
 
 
+def _refused(name: str, detail: object) -> CredentialRefused:
+    return CredentialRefused(name, str(detail))
+
+
+def _taken_apart(token: str) -> sdjwt.SdJwt:
+    if token.count("~") == 0:
+        raise _refused("form", "not a compact SD-JWT")
+    try:
+        return sdjwt.parse(token)
+    except BadToken as error:
+        raise _refused("disclosure", error) from error
+
+
 def _issued(token: str, issuers: Sequence[SigningKey]) -> dict[str, Any]:
-    unverified = jose.unpack(token, TYP)
-    for key in issuers:
-        if key.kid == unverified.header.get("kid"):
-            try:
-                jose.check(unverified, key.private.public_key())
-            except BadToken as error:
-                raise CredentialRefused("credential_untrusted", str(error)) from error
-            return unverified.json()
-    raise CredentialRefused("credential_untrusted", "signed by none of our keys")
+    """The payload, signed by one of our keys, whose algorithm we know: what the header says of either is compared, never followed."""
+    try:
+        unverified = jose.unpack(token, TYP)
+        payload = unverified.json()
+    except BadToken as error:
+        raise _refused("algorithm_or_type" if token.count(".") == 2 else "form", error) from error
+    key = next((key for key in issuers if key.kid == unverified.header.get("kid")), None)
+    if key is None:
+        raise _refused("issuer_unknown", "signed by none of our keys")
+    try:
+        jose.check(unverified, key.private.public_key())
+    except BadToken as error:
+        raise _refused("issuer_signature", error) from error
+    return payload
 
 
 def _check_validity(payload: Mapping[str, Any], end_after: datetime, now: datetime) -> None:
     if payload.get("vct") != VCT:
-        raise CredentialRefused("credential_untrusted", "another type of credential")
+        raise _refused("vct", "another type of credential")
     if not isinstance(payload.get("exp"), int) or end_after.timestamp() >= payload["exp"]:
-        raise CredentialRefused("credential_expired", "past its exp")
-    if not isinstance(payload.get("iat"), int) or now.timestamp() < payload["iat"] - _FRESH:
-        raise CredentialRefused("credential_expired", "not valid yet")
+        raise _refused("expired", "past its exp")
+    begins = payload.get("nbf", payload.get("iat"))
+    if not isinstance(begins, int) or now.timestamp() < begins - _FRESH:
+        raise _refused("not_yet_valid", "before its nbf or iat")
 
 
-def _holder(payload: Mapping[str, Any]) -> Any:
+def _holder(payload: Mapping[str, Any]) -> EllipticCurvePublicKey:
     try:
         return jose.public_key(payload["cnf"]["jwk"])
     except (BadToken, KeyError, TypeError) as error:
-        raise CredentialRefused("credential_malformed", "no holder key") from error
+        raise _refused("holder_key", "no holder key") from error
 
 
-def _check_key_binding(presented: sdjwt.SdJwt, holder: Any, expected: Expected, now: datetime) -> None:
+def _status_index(payload: Mapping[str, Any]) -> int:
+    try:
+        return index_of(payload["status"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _refused("status", "no reference to a status list of ours") from error
+
+
+def _check_key_binding(
+    presented: sdjwt.SdJwt, holder: EllipticCurvePublicKey, expected: Expected, now: datetime
+) -> None:
     if not presented.key_binding:
-        raise CredentialRefused("key_binding_wrong", "the key binding is missing")
+        raise _refused("key_binding_missing", "stripped, or never made")
     try:
         proof = jose.verify(presented.key_binding, holder, "kb+jwt")
     except BadToken as error:
-        raise CredentialRefused("key_binding_wrong", str(error)) from error
+        raise _refused("key_binding_signature", error) from error
     hashes = [jose.b64(hashlib.sha256(one.encode()).digest()) for one in expected.transaction_data]
     rules = (
         ("nonce", proof.get("nonce") == expected.nonce),
@@ -114,4 +170,4 @@ def _check_key_binding(presented: sdjwt.SdJwt, holder: Any, expected: Expected, 
     )
     for name, holds in rules:
         if not holds:
-            raise CredentialRefused("key_binding_wrong", name)
+            raise _refused(name, "of the key binding")

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, Integer, SmallInteger, Table, select, update
+from sqlalchemy import Column, Connection, Integer, SmallInteger, Table, bindparam, func, select, update
 
-from alicem.store import Prepared, insert_new, metadata
+from alicem.store import Int64, Prepared, insert_new, metadata
 
 statuses = Table(
     "statuses",
     metadata,
-    Column("idx", Integer, primary_key=True, autoincrement=False, comment="drawn at random below 2^20 a list"),
+    Column("idx", Integer, primary_key=True, autoincrement=False, comment="drawn at random, 2^20 a list"),
     Column("value", SmallInteger, nullable=False, comment="0 valid, 1 revoked, 2 suspended"),
+)
+status_lists = Table(
+    "status_lists",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="rises by one; the newest is drawn from"),
+    Column("version", Int64, nullable=False, comment="rises with each change of a status in the list"),
 )
 
 _CLAIM = Prepared(insert_new(statuses), "idx", "value")
+_SET = Prepared(
+    update(statuses).where(statuses.c.idx == bindparam("at"), statuses.c.value != bindparam("other")), "value"
+)
+_VALUE = Prepared(select(statuses.c.value).where(statuses.c.idx == bindparam("idx")))
+_COUNT = Prepared(
+    select(func.count().label("taken"))
+    .select_from(statuses)
+    .where(statuses.c.idx.between(bindparam("first"), bindparam("last")))
+)
+_NEWEST = Prepared(select(func.max(status_lists.c.number).label("number")))
+_OPEN = Prepared(insert_new(status_lists), "number", "version")
+_CHANGED = Prepared(
+    update(status_lists)
+    .where(status_lists.c.number == bindparam("list"))
+    .values(version=status_lists.c.version + bindparam("one"))
+)
+_VERSION = Prepared(select(status_lists.c.version).where(status_lists.c.number == bindparam("number")))
 
 
 def claim_index(connection: Connection, index: int) -> bool:
@@ -21,11 +44,42 @@ def claim_index(connection: Connection, index: int) -> bool:
     return _CLAIM.run(connection, idx=index, value=0) == 1
 
 
-def set_value(connection: Connection, index: int, value: int) -> None:
-    connection.execute(update(statuses).where(statuses.c.idx == index).values(value=value))
+def set_value(connection: Connection, index: int, value: int) -> bool:
+    """Whether it had another value."""
+    return _SET.run(connection, at=index, other=value, value=value) > 0
+
+
+def value_of(connection: Connection, index: int) -> int | None:
+    row = _VALUE.first(connection, idx=index)
+    return None if row is None else int(row.value)
+
+
+def taken_between(connection: Connection, first: int, last: int) -> int:
+    row = _COUNT.first(connection, first=first, last=last)
+    return 0 if row is None else int(row.taken)
 
 
 def values_between(connection: Connection, first: int, last: int) -> list[tuple[int, int]]:
     """Index and value of everything that is not valid."""
     query = select(statuses.c.idx, statuses.c.value).where(statuses.c.idx.between(first, last), statuses.c.value != 0)
     return [(row.idx, row.value) for row in connection.execute(query)]
+
+
+def newest_list(connection: Connection) -> int | None:
+    row = _NEWEST.first(connection)
+    return None if row is None or row.number is None else int(row.number)
+
+
+def open_list(connection: Connection, number: int) -> None:
+    """Whoever comes second finds it open."""
+    _OPEN.run(connection, number=number, version=0)
+
+
+def list_changed(connection: Connection, number: int) -> None:
+    _CHANGED.run(connection, list=number, one=1)
+
+
+def version_of(connection: Connection, number: int) -> int | None:
+    """None where there is no such list."""
+    row = _VERSION.first(connection, number=number)
+    return None if row is None else int(row.version)
