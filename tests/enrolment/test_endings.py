@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
-from processes import alive, gone, sessions, the_session
+from processes import alive, gone, of_part, sessions, the_session
 
 from alicem.demo import personas
 from alicem.demo.person import Person
@@ -251,3 +251,36 @@ def test_a_process_that_dies_before_the_camera_costs_no_try(town: Town, tmp_path
     assert len(watching.busy) == 1 and all(gone(pid) for pid in watching.busy)
     assert sum(counted(town)) == before
     assert list(town.provider_folder.rglob("core*")) == []
+
+
+@contextlib.contextmanager
+def silent(town: Town, part: str) -> Iterator[Callable[[], None]]:
+    """A part of the town that takes connections and says nothing, from the moment the given function is called."""
+
+    def tell(sign: signal.Signals) -> None:
+        for pid in of_part(town, part):
+            os.kill(pid, sign)
+
+    try:
+        yield lambda: tell(signal.SIGSTOP)
+    finally:
+        tell(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("when", ["chip_batch", "code"])
+def test_without_the_states_registry_nobody_is_enrolled_and_no_try_is_counted(
+    town: Town, tmp_path: Path, when: str
+) -> None:
+    def accounts() -> list[tuple[int, str]]:
+        with contextlib.closing(sqlite3.connect(town.provider_folder / "alicem.db", timeout=5)) as database:
+            return database.execute("select number, state from accounts order by number").fetchall()
+
+    before = accounts(), sum(counted(town))
+    with silent(town, "registry") as fall_silent, pytest.raises(RefusedAt, match="registry_unavailable"):
+
+        def observe(_who: str, message: dict[str, Any]) -> None:
+            if when in (message["type"], message.get("name")):
+                fall_silent()
+
+        asyncio.run(enrol(town, tmp_path, observe))
+    assert (accounts(), sum(counted(town))) == before

@@ -141,13 +141,13 @@ class Provider:
                 "state": "active",
                 "used_month": month,
                 "checked_month": month,
-                "fingerprint": document_fingerprints(self.ring, "FRA", kind, number)[0],
+                "fingerprint": document_fingerprints(self.ring, "FRA", kind, number, datetime.now(UTC))[0],
                 "suspension": secrets.token_bytes(32),
             }
             asyncio.run(self.database.write(lambda c, row=values: records.add_account(c, **row)))  # type: ignore[misc]
 
     def state(self, number: str, kind: str = "passport") -> str:
-        name = document_fingerprints(self.ring, "FRA", kind, number)[0]
+        name = document_fingerprints(self.ring, "FRA", kind, number, datetime.now(UTC))[0]
         query = select(tables.accounts.c.state).where(tables.accounts.c.fingerprint == name)
         return str(asyncio.run(self.database.read(lambda c: c.execute(query).scalar_one())))
 

@@ -220,4 +220,4 @@ def test_help_names_every_command() -> None:
     result = CliRunner().invoke(build("registry"), ["registry", "--help"], env={"TERM": "dumb", "COLUMNS": "200"})
     assert result.exit_code == 0
     words = re.findall(r"^\W*(\w+)  +\w", result.output, re.MULTILINE)
-    assert words == ["serve", "add", "lost", "stolen", "found", "cancelled", "deceased"]
+    assert words == ["serve", "add", "lost", "stolen", "found", "cancelled", "deceased", "conform"]

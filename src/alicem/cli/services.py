@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,10 @@ import typer
 from sqlalchemy import Connection
 
 from alicem import broker, registry
-from alicem.cli.says import REFUSED, USAGE, fail
-from alicem.settings import SettingsError, read
+from alicem.cli.says import REFUSED, USAGE, fail, out
+from alicem.enrolment.registry_client import DocumentQuery, connect
+from alicem.enrolment.registry_probe import Outcome, probe, promises
+from alicem.settings import Registry, SettingsError, load, read, secret
 
 registry_app = typer.Typer(no_args_is_help=True, help="The State's document registry, simulated.")
 RegistryConfig = Annotated[Path, typer.Option("--config", help="registry.toml")]
@@ -95,6 +98,42 @@ def _declaration(word: str) -> Callable[..., None]:
 
 for _word, _help in DECLARATIONS.items():
     registry_app.command(_word, help=_help)(_declaration(_word))
+
+
+@registry_app.command("conform")
+def conform(
+    config: Annotated[Path, typer.Option("--config", help="alicem.toml, whose registry is asked")] = Path(
+        "alicem.toml"
+    ),
+    document: Annotated[
+        Path | None,
+        typer.Option(help="TOML with the five members of a check: a valid document the State gave for tests"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="each promise and how it turned out")] = False,
+) -> None:
+    """Ask the attached registry what docs/protocols/registry.md promises. Concerns no person; writes no letter."""
+    try:
+        settings = load(config).registry
+        given = None if document is None else read(DocumentQuery, document)
+        told = asyncio.run(_conform(settings, given, quiet=as_json))
+    except SettingsError as error:
+        fail(str(error))
+    if as_json:
+        out([asdict(one) for one in told])
+    if not all(one.kept for one in told):
+        raise typer.Exit(REFUSED)
+
+
+async def _conform(settings: Registry, document: DocumentQuery | None, quiet: bool) -> list[Outcome]:
+    told = []
+    asked = promises(secrets.token_hex(11).upper(), secrets.token_hex(16), document)
+    token = secret(settings.token_file, "ALICEM_REGISTRY_TOKEN")
+    async with connect(settings) as client:
+        async for one in probe(client, token, settings.timeout_seconds, asked):
+            told.append(one)
+            if not quiet:
+                typer.echo(f"{'kept  ' if one.kept else 'BROKEN'} {one.name} ({one.said}, {one.milliseconds} ms)")
+    return told
 
 
 @broker_app.command("serve")

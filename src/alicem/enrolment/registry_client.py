@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
+import structlog
 
 from alicem.evidence import Gender, PartialDate
 from alicem.reasons import Refused
-from alicem.settings import Registry, secret
+from alicem.settings import Registry, SettingsError, secret
 
+_log = structlog.get_logger("alicem.enrolment")
 _ATTEMPTS, _PAUSE = 3, 0.5
 _MOST = 16 * 1024
 _REFUSED = {
@@ -53,13 +57,11 @@ class RegistryClient:
     """One connection pool to the registry."""
 
     def __init__(self, settings: Registry) -> None:
+        """Raises `SettingsError`: no token, or certificates that cannot be read."""
         token = secret(settings.token_file, "ALICEM_REGISTRY_TOKEN")
-        self._client = httpx.AsyncClient(
-            base_url=settings.url,
-            timeout=settings.timeout_seconds,
-            headers={"Authorization": f"Bearer {token}"},
-            trust_env=False,
-        )
+        self._seconds = settings.timeout_seconds
+        self._client = connect(settings)
+        self._client.headers["Authorization"] = f"Bearer {token}"
 
     async def check(self, query: DocumentQuery) -> CivilStatus:
         """The civil status of the holder of a valid document. Raises `Refused`."""
@@ -68,8 +70,9 @@ class RegistryClient:
         if status != "valid":
             raise Refused(_REFUSED.get(str(status), "registry_unavailable"))
         try:
-            return _civil_status(answer["civil_status"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return civil_status(answer["civil_status"])
+        except (KeyError, TypeError, ValueError) as error:
+            _log.error("registry answered", path="/v1/check", outcome="civil status of another form")
             raise Refused("registry_unavailable") from error
 
     async def write_to_holder(self, query: DocumentQuery, reference: str, at: datetime) -> None:
@@ -81,30 +84,89 @@ class RegistryClient:
         await self._client.aclose()
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A request may be sent again: a check changes nothing, and a letter has its reference."""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_PAUSE * attempt)
             try:
-                answer = await self._client.post(path, json=dict(body))
-                if answer.status_code < 300 and len(answer.content) <= _MOST:
-                    tree = answer.json()
-                    return tree if isinstance(tree, dict) else {}
-            except (httpx.HTTPError, ValueError):
-                continue
+                async with asyncio.timeout(
+                    self._seconds
+                ):  # httpx counts each piece by itself: drops would go on for ever
+                    return await self._ask(path, body)
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, _Away) as error:
+                outcome = str(error) if isinstance(error, _Away) else type(error).__name__
+                _log.warning("registry away", path=path, outcome=outcome, attempt=attempt + 1)
+            except _Wrong as error:
+                _log.error("registry answered", path=path, outcome=str(error))
+                break
         raise Refused("registry_unavailable")
 
+    async def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._client.stream("POST", path, json=dict(body)) as answer:
+            if answer.status_code >= 500 or answer.status_code == 429:
+                raise _Away(f"status {answer.status_code}")
+            if answer.status_code not in (200, 202):
+                raise _Wrong(f"status {answer.status_code}")
+            content = b""
+            async for piece in answer.aiter_raw():
+                content += piece
+                if len(content) > _MOST:
+                    raise _Wrong(f"more than {_MOST} bytes")
+        try:
+            tree = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise _Wrong("not JSON") from error
+        if not isinstance(tree, dict):
+            raise _Wrong("not a JSON object")
+        return tree
 
-def _civil_status(tree: Mapping[str, Any]) -> CivilStatus:
-    family_name, given_names = str(tree["family_name"]), str(tree["given_names"])
-    if not 1 <= len(family_name) <= 256 or len(given_names) > 256:
-        raise ValueError("names of 1 to 256 characters")
-    usage_name = tree.get("usage_name")
+
+class _Away(Exception):
+    """It says itself that it cannot answer now."""
+
+
+class _Wrong(Exception):
+    """It answers, and not as its contract says: asking again would change nothing."""
+
+
+def connect(settings: Registry) -> httpx.AsyncClient:
+    """A line to the registry, without a token. Raises `SettingsError`."""
+    return httpx.AsyncClient(
+        base_url=settings.url,
+        timeout=settings.timeout_seconds,
+        headers={"Accept-Encoding": "identity"},
+        verify=_tls(settings),
+        trust_env=False,
+    )
+
+
+def _tls(settings: Registry) -> ssl.SSLContext:
+    """Whom we trust to be the registry, and who we are where it wants a certificate of its callers."""
+    try:
+        context = ssl.create_default_context(cafile=settings.authority_file)
+        if settings.certificate_file is not None:
+            context.load_cert_chain(settings.certificate_file, settings.certificate_key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"registry: its certificates cannot be read ({type(error).__name__})") from error
+    return context
+
+
+def civil_status(tree: Mapping[str, Any]) -> CivilStatus:
+    """Raises `KeyError`, `TypeError` or `ValueError` for another form than the contract's."""
+    family_name, given_names = _text(tree, "family_name", 1, 256), _text(tree, "given_names", 0, 256)
     return CivilStatus(
         family_name,
         given_names,
-        str(usage_name) if usage_name else None,
+        None if tree.get("usage_name") is None else _text(tree, "usage_name", 1, 256),
         Gender(tree["gender"]),
-        PartialDate.parse(tree["birthdate"]),
-        str(tree["birthplace_cog"]),
-        str(tree["birthcountry_cog"]),
+        PartialDate.parse(_text(tree, "birthdate", 10, 10)),
+        _text(tree, "birthplace_cog", 0, 5),
+        _text(tree, "birthcountry_cog", 5, 5),
     )
+
+
+def _text(tree: Mapping[str, Any], name: str, least: int, most: int) -> str:
+    value = tree[name]
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        raise ValueError(name)
+    return value

@@ -136,8 +136,8 @@ async def document_and_chip(journey: Journey) -> None:
     journey.identity = civil_identity(facts, civil)
     if journey.identity.birthdate.age_at(room.clock().date()) < room.settings.limits.minimum_age:
         raise Refused("holder_is_minor")
-    journey.document = document_facts(facts, room.ring)
-    journey.fingerprints = fingerprints(facts, room.ring)
+    journey.document = document_facts(facts, room.ring, room.clock())
+    journey.fingerprints = fingerprints(facts, room.ring, room.clock())
     found = await room.store.write(lambda c: chip_was_read(c, journey.fingerprints))
     journey.seen = None if found is None else found.state
 
@@ -214,9 +214,13 @@ def evidence_of(journey: Journey) -> Evidence:
 
 
 async def confirmation(journey: Journey) -> None:
-    """Step 7: the credential is fetched; account, phone, status and journal are one transaction; then the receipt."""
+    """Step 7: the credential is fetched; account, phone, status and journal are one transaction; then the receipt.
+
+    The State is asked to write to the holder before anything leaves: no identity is made that its holder hears nothing of.
+    """
     room, session, new = journey.room, journey.session, journey.new
     assert new is not None and journey.reply_key is not None  # noqa: S101 - step 6 came before
+    await room.registry.write_to_holder(query_of(journey.facts), jose.b64(room.rng(24)), room.clock())
     issued = asyncio.Event()
     offer = Offer(new.evidence, new.device_key, lambda c, index: _create(journey, c, new, index), issued.set)
     grant = {GRANT: {"pre-authorized_code": room.offers.add(offer)}}
@@ -237,7 +241,6 @@ async def confirmation(journey: Journey) -> None:
         session.connected.wait()
     )  # a line lost since the credential left is waited for: without its receipt a phone is not enrolled
     session.part(receipt=receipt, account=str(journey.account))
-    await room.registry.write_to_holder(query_of(journey.facts), jose.b64(room.rng(24)), now)
 
 
 def _create(journey: Journey, connection: Connection, new: NewAccount, index: int) -> None:
