@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -83,9 +84,10 @@ def choose(connection: Connection, ring: KeyRing, count: int) -> list[Phone]:
 def _columns(phone: Phone, ring: KeyRing) -> dict[str, Any]:
     device, pin = (ec.derive_private_key(one, ec.SECP256R1()).public_key() for one in (phone.device, phone.pin))
     name, rng = jose.thumbprint(device), secrets.token_bytes
+    now = datetime.now(UTC)
     return {
         "thumbprint": name,
         "device_key": json.dumps(jose.public_jwk(device)),
-        "pin_key": at_rest.protect(ring, rng, name, "pin_key", json.dumps(jose.public_jwk(pin)).encode()),
-        "share": at_rest.protect(ring, rng, name, "share", secrets.token_bytes(32)),
+        "pin_key": at_rest.protect(ring, rng, name, "pin_key", json.dumps(jose.public_jwk(pin)).encode(), now),
+        "share": at_rest.protect(ring, rng, name, "share", secrets.token_bytes(32), now),
     }

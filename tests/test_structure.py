@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "face": {"pictures"},
     "mrzscan": {"pictures"},
     "keys": {"jose"},
-    "journal": {"store", "keys"},
+    "journal": {"jose", "store", "keys"},
     "web": {"jose", "reasons", "settings"},
     "credential": GROUND | {"store", "keys", "journal", "web"},
     "accounts": GROUND | {"store", "keys", "journal", "web", "credential"},

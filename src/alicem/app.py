@@ -34,7 +34,7 @@ from alicem.enrolment.journey import Enrolment
 from alicem.enrolment.pool import Pool
 from alicem.enrolment.registry_client import RegistryClient
 from alicem.face import ConfigurationError, models, read_configuration
-from alicem.keys import KeyRing, KeysError, open_ring
+from alicem.keys import KeyRing, KeysError, RingFile
 from alicem.settings import Settings, SettingsError, secret
 from alicem.store import Store, upgrade
 from alicem.web import site
@@ -62,11 +62,17 @@ Job = Callable[[Parts], Coroutine[Any, Any, None]]
 
 
 def master_key(settings: Settings) -> bytes:
-    """32 bytes from the master key's file or `ALICEM_MASTER_KEY`. Raises `KeysError`, `SettingsError`."""
+    """32 bytes from the master key's file or `ALICEM_MASTER_KEY`. Raises `KeysError`."""
     try:
         return base64.b64decode(secret(settings.keys.master_key_file, "ALICEM_MASTER_KEY"), validate=True)
+    except SettingsError as error:
+        raise KeysError(f"the master key: {error}") from error
     except (binascii.Error, ValueError) as error:
         raise KeysError("the master key is not base64") from error
+
+
+def _ring_unreadable(error: KeysError) -> None:
+    _log.error("the key file was replaced and cannot be read; the keys of before go on", reason=str(error))
 
 
 def now() -> datetime:
@@ -75,7 +81,7 @@ def now() -> datetime:
 
 def build(settings: Settings) -> Parts:
     """Make every part. Raises `KeysError`, `SettingsError`, `models.ModelsMissingError`."""
-    ring = open_ring(settings.keys.file, master_key(settings))
+    ring = RingFile(settings.keys.file, lambda: master_key(settings), _ring_unreadable)
     store = Store(settings.database.url)
     upgrade(store.engine)
     rng, origin = secrets.token_bytes, settings.service.origin
@@ -150,7 +156,7 @@ async def _recur(parts: Parts, job: Job, seconds: float) -> None:
 
 
 async def _seal(parts: Parts) -> None:
-    await parts.store.write(lambda c: journal.seal(c, parts.ring.signing("journal"), now()))
+    await parts.store.write(lambda c: journal.seal(c, parts.ring.signing("journal", now()), now()))
 
 
 async def _sweep(parts: Parts) -> None:

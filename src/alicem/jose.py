@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +25,14 @@ MOST = 256 * 1024
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _CURVE, _ES256 = ec.SECP256R1(), ec.ECDSA(SHA256())
+
+
+class Signer(Protocol):
+    """A P-256 private key, in memory or in a token that never gives it away. The signature is DER, as in X.509."""
+
+    def sign(self, data: bytes, signature_algorithm: ec.ECDSA) -> bytes: ...
+
+    def public_key(self) -> ec.EllipticCurvePublicKey: ...
 
 
 class BadToken(Exception):
@@ -62,7 +70,7 @@ def unb64(text: str) -> bytes:
     return data
 
 
-def sign(key: ec.EllipticCurvePrivateKey, typ: str, payload: Mapping[str, Any] | str, **header: Any) -> str:
+def sign(key: Signer, typ: str, payload: Mapping[str, Any] | str, **header: Any) -> str:
     """A compact JWS, ES256 (RFC 7518 §3.4)."""
     head = json.dumps({"alg": "ES256", "typ": typ, **header}, separators=(",", ":")).encode()
     body = payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"), ensure_ascii=False)

@@ -107,7 +107,9 @@ class Town:
         return datetime.now(UTC)
 
     def challenge(self) -> str:
-        return challenges.draw(self.ring.secret("transaction").value, int(time.time()), secrets.token_bytes)
+        return challenges.draw(
+            self.ring.secret("transaction", self.clock()).value, int(time.time()), secrets.token_bytes
+        )
 
     def owner(self) -> Owner:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -243,7 +245,7 @@ def serve(town: Town, plans: list[list[Deed]], acks: int) -> None:
 
     async def seal() -> None:
         while True:
-            await store.write(lambda c: journal.seal(c, town.ring.signing("journal"), town.clock()))
+            await store.write(lambda c: journal.seal(c, town.ring.signing("journal", town.clock()), town.clock()))
             await asyncio.sleep(0.01)
 
     async def everything() -> None:

@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
 from alicem.accounts import notices, records
-from alicem.keys import KeyRing, SecretKey, document_fingerprints
+from alicem.keys import KeyRing, document_fingerprints
 from alicem.settings import Database, Keys, Mail, Registry, Service, Settings, SettingsError, Trust
 
 TOKEN = "n" * 40
@@ -71,7 +70,7 @@ def provider(world: World, tmp_path: Path) -> Provider:
 def enrol(world: World, number: str = NUMBER, ring: KeyRing | None = None) -> TestPhone:
     """Somebody whose account has this document, and who signs in with it."""
     phone = world.enrol(number, suspension_code=secrets.token_hex(10))
-    name = document_fingerprints(ring or world.ring, "FRA", "passport", number)[0]
+    name = document_fingerprints(ring or world.ring, "FRA", "passport", number, world.clock())[0]
     account = world.row(phone).account
     world.do(lambda c: records.set_fingerprint(c, account, name))
     return phone
@@ -131,7 +130,8 @@ def test_a_notice_that_the_identity_check_overtook_changes_nothing(
 
 
 def test_a_document_is_found_under_every_live_key(world: World, tmp_path: Path) -> None:
-    newer = SecretKey("fingerprint-newer", "fingerprint", b"n" * 32, datetime(2030, 1, 1, tzinfo=UTC))
+    (older,) = world.ring.secret_all("fingerprint")
+    newer = replace(older, kid="fingerprint-newer", value=b"n" * 32, used_from=world.clock())
     turned = replace(world.ring, secret_keys=(newer, *world.ring.secret_keys))
     of_old, of_new = enrol(world), enrol(world, OTHER, turned)
     provider = Provider(world, tmp_path, turned)

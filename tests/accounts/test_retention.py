@@ -135,7 +135,7 @@ def test_a_phone_that_was_never_activated_goes_alone(world: World, stage: str) -
 def test_nothing_is_left_of_an_erased_account_and_the_journal_still_holds(world: World) -> None:
     gone, stays = world.enrol("1"), world.enrol("2", suspension_code="1" * 20)
     note(world, gone, checked_month="2020-01", used_month="2020-01")
-    row, key = world.row(gone), world.ring.signing("journal")
+    row, key = world.row(gone), world.ring.signing("journal", world.clock())
     world.do(lambda c: journal.seal(c, key, world.clock()))
     account = world.do(
         lambda c: c.execute(select(tables.accounts).where(tables.accounts.c.number == row.account)).one()

@@ -102,7 +102,7 @@ def seed(
 
     with ThreadPoolExecutor(1) as apart:  # this thread belongs to the browser's event loop
         number = apart.submit(world.do, create).result()
-    issuer = world.ring.signing("issuer")
+    issuer = world.ring.signing("issuer", world.clock())
     token = credential.issue(
         proven,
         jose.public_key(jwk),

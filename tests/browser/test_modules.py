@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws
 from joserfc.jwk import ECKey
 from playwright.sync_api import Error, Page
@@ -92,9 +91,9 @@ def test_encryption_both_ways(js: Callable[..., Any]) -> None:
 
 def chain(at: datetime = NOW) -> tuple[ec.EllipticCurvePrivateKey, list[str], str]:
     top, leaf = key(), key()
-    authority = make_authority(top, at, "localhost")
-    issuing = make_issuing(leaf.public_key(), authority, top, at, "verifier", "localhost")
-    ders = [one.public_bytes(Encoding.DER) for one in (issuing, authority)]
+    ends = at + timedelta(days=730)
+    authority = make_authority(top, at, ends, "localhost")
+    ders = [make_issuing(leaf.public_key(), authority, top, at, ends, "verifier", "localhost"), authority]
     return leaf, [base64.b64encode(der).decode() for der in ders], jose.b64(hashlib.sha256(ders[1]).digest())
 
 

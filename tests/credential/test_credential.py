@@ -52,7 +52,7 @@ def issued(ring: KeyRing, now: datetime = NOW, **changes: object) -> str:
     return issue(
         evidence(**changes),
         HOLDER.public_key(),
-        ring.signing("issuer"),
+        ring.signing("issuer", NOW),
         status=status.reference("http://localhost:8000", 7),
         origin="http://localhost:8000",
         now=now,
@@ -144,7 +144,7 @@ def test_a_credential_ends_with_its_document(ring: KeyRing) -> None:
 def test_another_issuer_is_not_trusted(ring: KeyRing, tmp_path: Path) -> None:
     stranger = keys.create(tmp_path / "k", b"m" * 32, now=NOW, rng=secrets.token_bytes, host="x")
     assert refusal(shown(issued(stranger)), ring) == "credential_untrusted"
-    forged = jose.sign(HOLDER, "dc+sd-jwt", {"vct": "x"}, kid=ring.signing("issuer").kid)
+    forged = jose.sign(HOLDER, "dc+sd-jwt", {"vct": "x"}, kid=ring.signing("issuer", NOW).kid)
     assert refusal(f"{forged}~", ring) == "credential_untrusted"
 
 
@@ -163,7 +163,7 @@ def test_forged_and_repeated_disclosures_are_refused(ring: KeyRing) -> None:
 def test_the_algorithm_is_never_the_messages_choice(ring: KeyRing, algorithm: str | None) -> None:
     token, rest = shown(issued(ring)).split("~", 1)
     _head, body, signature = token.split(".")
-    head = jose.b64(json.dumps({"alg": algorithm, "typ": "dc+sd-jwt", "kid": ring.signing("issuer").kid}).encode())
+    head = jose.b64(json.dumps({"alg": algorithm, "typ": "dc+sd-jwt", "kid": ring.signing("issuer", NOW).kid}).encode())
     assert refusal(f"{head}.{body}.{signature}~{rest}", ring) == "credential_malformed"
 
 
@@ -203,9 +203,9 @@ def test_the_status_list_tells_two_bits(ring: KeyRing, database_url: str) -> Non
         assert status.allocate(connection, lambda _: next(drawn)) == free  # an index that is taken is drawn again
         status.set_status(connection, indices[0], status.Status.SUSPENDED)
         status.set_status(connection, indices[1], status.Status.REVOKED)
-        token = status.status_list(connection, 0, ring.signing("issuer"), "http://localhost:8000", NOW)
+        token = status.status_list(connection, 0, ring.signing("issuer", NOW), "http://localhost:8000", NOW)
     store.close()
-    payload = jose.verify(token, ring.signing("issuer").private.public_key(), "statuslist+jwt")
+    payload = jose.verify(token, ring.signing("issuer", NOW).private.public_key(), "statuslist+jwt")
     bits = zlib.decompress(jose.unb64(payload["status_list"]["lst"]))
     read = [bits[index // 4] >> 2 * (index % 4) & 3 for index in indices]
     assert read == [2, 1, *[0] * 38]

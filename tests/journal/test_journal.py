@@ -33,15 +33,15 @@ def connection(database_url: str, ring: KeyRing) -> Iterator[Connection]:
         for number in range(17):
             journal.append(connection, NOW, "signed_in", secrets.token_bytes, account=number % 3, content={"n": number})
             if number % 5 == 4:
-                assert journal.seal(connection, ring.signing("journal"), NOW) == 5
+                assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 5
         yield connection
     store.close()
 
 
 def test_a_whole_journal_verifies(connection: Connection, ring: KeyRing) -> None:
     assert journal.verify(connection, ring.signing_all("journal")) == 15
-    assert journal.seal(connection, ring.signing("journal"), NOW) == 2
-    assert journal.seal(connection, ring.signing("journal"), NOW) == 0
+    assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 2
+    assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 0
     assert journal.verify(connection, ring.signing_all("journal")) == 17
 
 

@@ -43,7 +43,7 @@ def append(connection: Connection, number: int = 0) -> None:
 
 
 def test_rows_and_seals_at_the_same_moment(store: Store, ring: KeyRing) -> None:
-    key = ring.signing("journal")
+    key = ring.signing("journal", NOW)
 
     def work(connection: Connection, number: int) -> int | None:
         return append(connection, number) if number < 20 or number % 20 else journal.seal(connection, key, NOW)
@@ -62,7 +62,7 @@ def test_rows_and_seals_at_the_same_moment(store: Store, ring: KeyRing) -> None:
 
 def test_a_seal_waits_for_a_row_that_may_still_come(postgresql_url: str, ring: KeyRing) -> None:
     store = Store(postgresql_url)
-    key = ring.signing("journal")
+    key = ring.signing("journal", NOW)
 
     def seal() -> int:
         with store.engine.begin() as connection:

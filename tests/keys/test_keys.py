@@ -9,14 +9,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from alicem.keys import KeyRing, KeysError, create, open_ring
-from alicem.keys.ring import SECRETS, SIGNING
+from alicem.keys import Keys, KeysError, create, open_ring
+from alicem.keys.purposes import SECRETS, SIGNING
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MASTER = b"m" * 32
 
 
-def ring(tmp_path: Path) -> KeyRing:
+def ring(tmp_path: Path) -> Keys:
     return create(tmp_path / "keys.bin", MASTER, now=NOW, rng=secrets.token_bytes, host="localhost")
 
 
@@ -67,7 +67,7 @@ def test_a_damaged_file_is_said_to_be(tmp_path: Path, position: int) -> None:
 def test_certified_keys_chain_to_one_authority(tmp_path: Path) -> None:
     made = ring(tmp_path)
     chains = [
-        [x509.load_der_x509_certificate(one) for one in made.signing(name).x5c] for name in ("issuer", "verifier")
+        [x509.load_der_x509_certificate(one) for one in made.signing(name, NOW).x5c] for name in ("issuer", "verifier")
     ]
     for leaf, authority in chains:
         leaf.verify_directly_issued_by(authority)

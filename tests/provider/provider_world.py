@@ -296,7 +296,7 @@ def enrol(
         return number
 
     number = world.do(create)
-    issuer = world.ring.signing("issuer")
+    issuer = world.ring.signing("issuer", world.clock())
     token = credential.issue(
         proven,
         device_key,

@@ -38,7 +38,7 @@ from sqlalchemy import select
 from alicem import jose, keys
 from alicem.evidence import Level
 from alicem.journal.records import journal
-from alicem.keys import KeyRing
+from alicem.keys import Keys
 from alicem.phone import approve as phone_approve
 from alicem.phone.state import open_vault
 
@@ -230,12 +230,12 @@ def test_keys_turn_while_people_sign_in(own_world: World) -> None:
     assert httpx.get(f"{own_world.origin}/end_session", params=given).status_code == 200
 
 
-def turned(world: World) -> KeyRing:
+def turned(world: World) -> Keys:
     """The ring with one more key of each purpose, the subject's excepted, newest first. Certificates stay under the pinned authority."""
     new = keys.create(world.folder / "turned.bin", b"k" * 32, now=world.clock(), rng=os.urandom, host="localhost")
     signing = tuple(key for key in new.signing_keys if key.purpose not in ("issuer", "verifier"))
     secret = tuple(key for key in new.secret_keys if key.purpose != "subject")
-    return KeyRing(signing + world.ring.signing_keys, secret + world.ring.secret_keys)
+    return Keys(signing + world.ring.signing_keys, secret + world.ring.secret_keys)
 
 
 def test_the_level_is_the_lowest_of_credential_key_and_server(tmp_path: Path) -> None:

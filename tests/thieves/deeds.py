@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +106,7 @@ def find_a_document(loot: Loot) -> bool:
     """find whose document has an account, by trying numbers (French passports: about 7·10⁹)"""
     for number in NUMBERS:
         named = [hashlib.sha256(text.encode()).hexdigest() for text in (number, f"FRA\npassport\n{number}")]
-        named += document_fingerprints(loot.ring, "FRA", "passport", number) if loot.ring else ()
+        named += document_fingerprints(loot.ring, "FRA", "passport", number, datetime.now(UTC)) if loot.ring else ()
         if any(one.encode() in loot.raw for one in named):
             return True
     return False
@@ -203,9 +203,9 @@ def forge_a_credential(loot: Loot) -> bool:
 
 
 def _forged(loot: Loot, *, nonce: str, aud: str) -> tuple[str, str]:
-    own, key = ec.generate_private_key(ec.SECP256R1()), loot.world.ring.signing("issuer")
+    own, key = ec.generate_private_key(ec.SECP256R1()), loot.world.ring.signing("issuer", datetime.now(UTC))
     if loot.ring is None:  # a key of the same name, which is all that is public of it
-        key = type(key)(key.kid, key.purpose, ec.generate_private_key(ec.SECP256R1()), key.use_by, key.x5c)
+        key = replace(key, private=ec.generate_private_key(ec.SECP256R1()))
     proven = evidence(ANGELA, "a@b.example", level=Level.HIGH, specimen=True, mark="x")
     issued = credential.issue(
         proven,
@@ -225,10 +225,14 @@ def _forged(loot: Loot, *, nonce: str, aud: str) -> tuple[str, str]:
 
 def forge_an_id_token(loot: Loot) -> bool:
     """sign id tokens that FranceConnect believes, for anybody"""
-    key = loot.ring.signing("signing").private if loot.ring else ec.generate_private_key(ec.SECP256R1())
+    key = (
+        loot.ring.signing("signing", datetime.now(UTC)).private
+        if loot.ring
+        else ec.generate_private_key(ec.SECP256R1())
+    )
     token = jose.sign(key, "JWT", {"sub": "anybody"})
     try:
-        jose.verify(token, loot.world.ring.signing("signing").private.public_key(), "JWT")
+        jose.verify(token, loot.world.ring.signing("signing", datetime.now(UTC)).private.public_key(), "JWT")
     except BadToken:
         return False
     return True

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import deeds
@@ -82,7 +83,7 @@ def owner_goes_on(person: Person) -> None:
 def commit(world: World, what: tuple[str, ...], folder: Path) -> dict[str, bool]:
     """Each deed, and whether it came off."""
     victim(world)
-    name = document_fingerprints(world.ring, "FRA", "passport", deeds.NUMBERS[1])[0]
+    name = document_fingerprints(world.ring, "FRA", "passport", deeds.NUMBERS[1], datetime.now(UTC))[0]
     world.do(lambda c: c.execute(update(accounts).values(fingerprint=name)))
     loot = take(world, what, folder / "loot")
     done = {words(deed): deed(loot) for deed in DEEDS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -10,9 +11,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from alicem.keys import KeyRing, KeysError
 
 
-def protect(ring: KeyRing, rng: Callable[[int], bytes], thumbprint: str, column: str, plain: bytes) -> bytes:
-    """`key id` ‖ 0 ‖ nonce ‖ AES-256-GCM under the newest at-rest key."""
-    key, nonce = ring.secret("at_rest"), rng(12)
+def protect(
+    ring: KeyRing, rng: Callable[[int], bytes], thumbprint: str, column: str, plain: bytes, now: datetime
+) -> bytes:
+    """`key id` ‖ 0 ‖ nonce ‖ AES-256-GCM under the at-rest key in use."""
+    key, nonce = ring.secret("at_rest", now), rng(12)
     return key.kid.encode() + b"\x00" + nonce + AESGCM(key.value).encrypt(nonce, plain, _bound(thumbprint, column))
 
 

@@ -92,14 +92,14 @@ class Effects:
         life.apply(connection, phone.account, Event.CLOSE, by="phone", now=now, rng=self.rng)
         return Outcome.done(receipt=self.receipt(now))
 
-    def _change(self, connection: Connection, phone: Any, given: Given, _now: datetime) -> Outcome:
+    def _change(self, connection: Connection, phone: Any, given: Given, now: datetime) -> Outcome:
         """First phase: the new key waits beside the old."""
         try:
             key = self._new_pin_key(given)
         except BadToken:
             return Outcome.refused("instruction_refused")
         plain = json.dumps(jose.public_jwk(key)).encode()
-        sealed = at_rest.protect(self.ring, self.rng, phone.thumbprint, "next_pin_key", plain)
+        sealed = at_rest.protect(self.ring, self.rng, phone.thumbprint, "next_pin_key", plain, now)
         records.update_phone(connection, phone.id, next_pin_key=sealed)
         return Outcome.done()
 
@@ -118,7 +118,7 @@ class Effects:
         """Second phase: the new key signed this, so it takes the place of the old."""
         if phone.next_pin_key is not None:
             plain = at_rest.unprotect(self.ring, phone.thumbprint, "next_pin_key", phone.next_pin_key)
-            moved = at_rest.protect(self.ring, self.rng, phone.thumbprint, "pin_key", plain)
+            moved = at_rest.protect(self.ring, self.rng, phone.thumbprint, "pin_key", plain, now)
             records.update_phone(connection, phone.id, pin_key=moved)
             journal.append(connection, now, "code_changed", self.rng, account=phone.account)
         return Outcome.done()

@@ -64,12 +64,12 @@ class Instructions:
     receipt: Callable[[datetime], str]
 
     def __post_init__(self) -> None:
-        self._secrets = tuple(key.value for key in self.ring.secret_all("transaction"))
         self._effects = effects.Effects(self.ring, self.origin, self.rng, self.receipt)
 
     def challenge(self) -> str:
         """A fresh challenge, good for one instruction; nothing is written."""
-        return challenges.draw(self._secrets[0], self._seconds(), self.rng)
+        now = self.clock()
+        return challenges.draw(self.ring.secret("transaction", now).value, int(now.timestamp()), self.rng)
 
     async def perform(self, token: str, assertion: Any = None) -> Outcome:
         """Verify, count, verify the code, act. Never raises for what a phone sent."""
@@ -86,7 +86,8 @@ class Instructions:
 
     async def _read(self, token: str, assertion: Any) -> Given:
         """The instruction, its device signature right and its challenge one of ours. Nothing is answered before all was looked at."""
-        given = parse(token, self.origin, self._secrets)
+        secrets = tuple(key.value for key in self.ring.secret_all("transaction"))
+        given = parse(token, self.origin, secrets)
         phone = await self.store.look_up(lambda c: records.keys_of(c, given.thumbprint))
         jose.check(given.outer, jose.public_key(json.loads(_NOBODY if phone is None else phone.device_key)))
         if phone is None or given.expires == 0:

@@ -91,7 +91,7 @@ class Notices:
         except (BadToken, Malformed) as error:
             member = {"member": error.member} if isinstance(error, Malformed) and error.member else {}
             return JSONResponse({"error": "malformed_request"} | member, 400)
-        names = document_fingerprints(self.ring, notice.issuer, notice.kind, notice.number)
+        names = document_fingerprints(self.ring, notice.issuer, notice.kind, notice.number, self.clock())
         await self.store.write(lambda c: suspend(c, names, notice.notice, notice.at, now=self.clock(), rng=self.rng))
         _log.info("registry notice", notice=notice.notice)
         await asyncio.sleep((begun - asyncio.get_running_loop().time()) % ANSWER_SECONDS)

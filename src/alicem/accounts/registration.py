@@ -120,7 +120,7 @@ def create(
         number = _begin(connection, new, now, rng)
     else:
         _continue(connection, number, new, now, rng)
-    _add_phone(connection, number, new, status_index, _stage(new, known), ring, rng)
+    _add_phone(connection, number, new, status_index, _stage(new, known), ring, now, rng)
     return number
 
 
@@ -172,6 +172,7 @@ def _add_phone(
     status_index: int,
     stage: Stage,
     ring: KeyRing,
+    now: datetime,
     rng: Callable[[int], bytes],
 ) -> None:
     thumbprint = jose.thumbprint(new.device_key)
@@ -186,6 +187,6 @@ def _add_phone(
         stage=stage,
         level=int(new.evidence.level),
         status_index=status_index,
-        pin_key=at_rest.protect(ring, rng, thumbprint, "pin_key", pin_key),
-        share=at_rest.protect(ring, rng, thumbprint, "share", new.share),
+        pin_key=at_rest.protect(ring, rng, thumbprint, "pin_key", pin_key, now),
+        share=at_rest.protect(ring, rng, thumbprint, "share", new.share, now),
     )

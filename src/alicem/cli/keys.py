@@ -39,4 +39,4 @@ def list_keys(config: Config = Path("alicem.toml")) -> None:
         fail(str(error))
     rows = [(key.kid, key.purpose, key.use_by) for key in ring.signing_keys]
     rows += [(key.kid, key.purpose, key.use_by) for key in ring.secret_keys]
-    out([{"kid": kid, "purpose": purpose, "use_by": f"{use_by:%Y-%m-%d}"} for kid, purpose, use_by in rows])
+    out([{"kid": kid, "purpose": purpose, "use_by": use_by and f"{use_by:%Y-%m-%d}"} for kid, purpose, use_by in rows])

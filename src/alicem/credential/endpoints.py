@@ -153,14 +153,14 @@ def _check_proof(room: Credentials, proof: str, holder: EllipticCurvePublicKey) 
 def _issue(room: Credentials, connection: Connection, offer: Offer) -> str:
     index = status.allocate(connection, room.rng)
     offer.on_issue(connection, index)
-    origin = room.settings.service.origin
+    origin, now = room.settings.service.origin, room.clock()
     return issue(
         offer.evidence,
         offer.holder,
-        room.ring.signing("issuer"),
+        room.ring.signing("issuer", now),
         status=status.reference(origin, index),
         origin=origin,
-        now=room.clock(),
+        now=now,
         lifetime=timedelta(days=365 * room.settings.retention.identity_check_years),
         rng=room.rng,
     )
@@ -172,7 +172,7 @@ async def _status(room: Credentials, request: Request) -> Response:
         return Response(status_code=404)
     cached = room._lists.get(number)
     if cached is None or cached[0] < now:
-        key, origin = room.ring.signing("issuer"), room.settings.service.origin
+        key, origin = room.ring.signing("status", now), room.settings.service.origin
         token = await room.store.read(lambda c: status.status_list(c, number, key, origin, now))
         cached = (now + timedelta(seconds=status.TTL), token)
         room._lists[number] = cached

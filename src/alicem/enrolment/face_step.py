@@ -70,7 +70,8 @@ async def _consent(journey: Journey) -> dict[str, Any]:
 
 async def _left(journey: Journey, tries: int) -> int:
     """How many counted tries are left. Raises `Refused` (`face_tries_exhausted`)."""
-    room, names = journey.room, fingerprints(journey.facts, journey.room.ring)
+    room = journey.room
+    names = fingerprints(journey.facts, room.ring, room.clock())
     since = room.clock() - timedelta(days=room.settings.retention.face_try_days)
     begun, counted = await room.store.read(lambda c: face_tries.since(c, names, since))
     left = min(tries, room.settings.limits.face_tries_a_week - counted)
@@ -81,7 +82,8 @@ async def _left(journey: Journey, tries: int) -> int:
 
 async def _try(journey: Journey, order: dict[str, Any]) -> dict[str, Any]:
     """One try, written down before and after; what the session process tells of it."""
-    room, name = journey.room, fingerprints(journey.facts, journey.room.ring)[0]
+    room = journey.room
+    name = fingerprints(journey.facts, room.ring, room.clock())[0]
     number = await room.store.write(lambda c: face_tries.begin(c, name, room.clock()))
     journey.process.say(order)
     told = await journey.told("face", within=TRY_SECONDS + room.settings.limits.session_answer_seconds)

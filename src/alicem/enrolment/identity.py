@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from alicem.enrolment.registry_client import CivilStatus, DocumentQuery
@@ -43,20 +43,20 @@ def civil_identity(facts: Mapping[str, Any], civil: CivilStatus) -> CivilIdentit
     )
 
 
-def document_facts(facts: Mapping[str, Any], ring: KeyRing) -> DocumentFacts:
+def document_facts(facts: Mapping[str, Any], ring: KeyRing, now: datetime) -> DocumentFacts:
     return DocumentFacts(
         kind=facts["kind"],
         issuer=facts["issuer"],
         expires=date.fromisoformat(facts["expires"]),
         chip_key=unb64(facts["chip_key"]),
         chip_protocol=facts["chip_protocol"],
-        fingerprint=fingerprints(facts, ring)[0],
+        fingerprint=fingerprints(facts, ring, now)[0],
     )
 
 
-def fingerprints(facts: Mapping[str, Any], ring: KeyRing) -> tuple[str, ...]:
-    """The document's keyed fingerprints, newest key first."""
-    return document_fingerprints(ring, facts["issuer"], facts["kind"], facts["number"])
+def fingerprints(facts: Mapping[str, Any], ring: KeyRing, now: datetime) -> tuple[str, ...]:
+    """The document's keyed fingerprints, under the key in use first."""
+    return document_fingerprints(ring, facts["issuer"], facts["kind"], facts["number"], now)
 
 
 def _same_name(written: str, zone: str, may_be_cut: bool) -> bool:

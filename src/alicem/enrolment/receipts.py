@@ -38,21 +38,21 @@ def enrolment(
         "kept": list(KEPT),
         "specimen": evidence.specimen,
     }
-    return _sign(ring, payload)
+    return _sign(ring, payload, now)
 
 
 def closing(ring: KeyRing, origin: str, now: datetime) -> str:
     """The receipt of an erased account."""
     erased = [{"what": what, "at": instant(now)} for what in KEPT]
-    return _sign(ring, {"iss": origin, "iat": int(now.timestamp()), "erased": erased, "kept": []})
+    return _sign(ring, {"iss": origin, "iat": int(now.timestamp()), "erased": erased, "kept": []}, now)
 
 
 def _check(check: Check) -> dict[str, str]:
     return {"name": check.name, "clause": check.clause, "at": instant(check.at)}
 
 
-def _sign(ring: KeyRing, payload: dict[str, Any]) -> str:
-    key = ring.signing("issuer")
+def _sign(ring: KeyRing, payload: dict[str, Any], now: datetime) -> str:
+    key = ring.signing("issuer", now)
     return jose.sign(key.private, TYP, payload, kid=key.kid, x5c=key.x5c_header)
 
 

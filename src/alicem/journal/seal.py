@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
+from alicem import jose
+from alicem.jose import BadToken
 from alicem.journal import records
 from alicem.keys import SigningKey
 
+_TYP = "alicem-journal+jws"
 _MOST = 10_000  # rows a segment: bounds what one seal holds in memory
 
 
@@ -33,7 +34,7 @@ def seal(connection: Connection, key: SigningKey, now: datetime) -> int:
     root = merkle_root([records.leaf(row) for row in rows])
     at = int(now.timestamp())
     payload = _payload(number, rows[0].number, rows[-1].number, at, root, previous)
-    token = jws.serialize_compact({"alg": "ES256", "typ": "alicem-journal+jws", "kid": key.kid}, payload, key.jwk)
+    token = jose.sign(key.private, _TYP, payload.decode(), kid=key.kid)
     records.add_segment(
         connection,
         number=number,
@@ -49,7 +50,7 @@ def seal(connection: Connection, key: SigningKey, now: datetime) -> int:
 
 def verify(connection: Connection, keys: Sequence[SigningKey]) -> int:
     """Check every segment against its rows and its predecessor; how many rows are sealed. Raises `JournalBroken`."""
-    by_kid = {key.kid: key.jwk for key in keys}
+    by_kid = {key.kid: key.private.public_key() for key in keys}
     previous, row_before = bytes(32), 0
     for expected, segment in enumerate(records.all_segments(connection), 1):
         if segment.number != expected or segment.first != row_before + 1 or segment.previous != previous:
@@ -73,11 +74,11 @@ def _check_contents(rows: Sequence[object]) -> None:
             raise JournalBroken(f"row {row.number}: its content was changed")  # type: ignore[attr-defined]
 
 
-def _check_seal(token: str, payload: bytes, keys: dict[str, ECKey], number: int) -> None:
+def _check_seal(token: str, payload: bytes, keys: dict[str, EllipticCurvePublicKey], number: int) -> None:
     try:
-        kid = jws.extract_compact(token.encode()).headers().get("kid", "")
-        found = jws.deserialize_compact(token, keys[kid], algorithms=["ES256"])
-    except (JoseError, KeyError, ValueError) as error:
+        found = jose.unpack(token, _TYP)
+        jose.check(found, keys[str(found.header.get("kid"))])
+    except (BadToken, KeyError) as error:
         raise JournalBroken(f"segment {number}: its seal is not ours") from error
     if found.payload != payload:
         raise JournalBroken(f"segment {number}: its seal is of other rows")

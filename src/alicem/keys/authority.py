@@ -10,25 +10,27 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 
-def make_authority(key: EllipticCurvePrivateKey, now: datetime, host: str, years: int = 10) -> x509.Certificate:
-    """A self-signed certificate that may sign issuing certificates only (path length 0)."""
-    return _certificate(key.public_key(), key, _name(f"Alicem specimen authority {host}"), None, now, years)
+def make_authority(key: EllipticCurvePrivateKey, now: datetime, ends: datetime, host: str) -> bytes:
+    """A self-signed certificate (DER) that may sign issuing certificates only (path length 0)."""
+    return _certificate(key.public_key(), key, _name(f"Alicem specimen authority {host}"), None, now, ends)
 
 
 def make_issuing(
     public: EllipticCurvePublicKey,
-    authority: x509.Certificate,
+    authority: bytes,
     authority_key: EllipticCurvePrivateKey,
     now: datetime,
+    ends: datetime,
     purpose: str,
     host: str,
-    years: int = 2,
-) -> x509.Certificate:
-    """A certificate over `public`, signed by the authority, for `purpose` at `host`."""
-    return _certificate(public, authority_key, _name(f"Alicem {purpose} {host}"), authority, now, years, host)
+) -> bytes:
+    """A certificate (DER) over `public`, signed by the authority, for `purpose` at `host`."""
+    issuer = x509.load_der_x509_certificate(authority)
+    return _certificate(public, authority_key, _name(f"Alicem {purpose} {host}"), issuer, now, ends, host)
 
 
 def _name(common_name: str) -> x509.Name:
@@ -43,9 +45,9 @@ def _certificate(
     subject: x509.Name,
     issuer: x509.Certificate | None,
     now: datetime,
-    years: int,
+    ends: datetime,
     host: str | None = None,
-) -> x509.Certificate:
+) -> bytes:
     usage = dict.fromkeys(
         (
             "content_commitment",
@@ -64,7 +66,7 @@ def _certificate(
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=365 * years))
+        .not_valid_after(ends)
         .add_extension(
             x509.BasicConstraints(ca=issuer is None, path_length=0 if issuer is None else None), critical=True
         )
@@ -79,4 +81,4 @@ def _certificate(
     )
     if host is not None:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-    return builder.sign(signer, SHA256())
+    return builder.sign(signer, SHA256()).public_bytes(Encoding.DER)

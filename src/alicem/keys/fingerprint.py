@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 
 from alicem.keys.ring import KeyRing
 
 
-def document_fingerprints(ring: KeyRing, issuer: str, kind: str, number: str) -> tuple[str, ...]:
-    """HMAC-SHA-256 of issuer, kind and number as on the document, under every live key, newest first, as `key id:hex`."""
+def document_fingerprints(ring: KeyRing, issuer: str, kind: str, number: str, now: datetime) -> tuple[str, ...]:
+    """HMAC-SHA-256 of issuer, kind and number as on the document, under every live key, the one in use first, as `key id:hex`."""
     text = "\n".join((issuer, kind, number)).encode()
-    return tuple(f"{key.kid}:{hmac.digest(key.value, text, 'sha256').hex()}" for key in ring.secret_all("fingerprint"))
+    used = ring.secret("fingerprint", now)
+    others = (key for key in ring.secret_all("fingerprint") if key.kid != used.kid)
+    return tuple(f"{key.kid}:{hmac.digest(key.value, text, 'sha256').hex()}" for key in (used, *others))

@@ -1,4 +1,4 @@
-"""Discovery and keys (OpenID Connect Discovery 1.0 §3, RFC 7517 §5). FranceConnect fetches both at every step: made once, sent as bytes."""
+"""Discovery and keys (OpenID Connect Discovery 1.0 §3, RFC 7517 §5). FranceConnect fetches both at every step."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def configuration(provider: Provider) -> bytes:
 
 
 def keys(provider: Provider) -> bytes:
-    """`/jwks`: every living key for id tokens, newest first, so that rotation overlaps."""
+    """`/jwks`: every living key for id tokens, the one to come too, so that rotation overlaps."""
     return json.dumps(
         {
             "keys": [
                 {**jose.public_jwk(key.private.public_key()), "kid": key.kid, "use": "sig", "alg": "ES256"}
-                for key in provider.ring.signing_all("signing")
+                for key in provider.ring.published("signing")
             ]
         }
     ).encode()

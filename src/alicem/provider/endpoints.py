@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -18,14 +19,15 @@ from alicem.provider.request_objects import Asker, browser_of, region_of
 from alicem.provider.room import Provider
 
 Handler = Callable[[Provider, Request], Awaitable[Response]]
+_log = structlog.get_logger("alicem")
 
 
 def routes(provider: Provider) -> list[BaseRoute]:
     """Everything the provider answers. `/signin/…` is for browsers and phones, the rest for clients."""
-    configuration, keys = discovery.configuration(provider), discovery.keys(provider)
+    configuration = discovery.configuration(provider)
 
     async def constant(request: Request) -> Response:
-        body = keys if request.url.path == "/jwks" else configuration
+        body = discovery.keys(provider) if request.url.path == "/jwks" else configuration
         return Response(body, media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
 
     def at(path: str, handler: Handler, *methods: str) -> BaseRoute:
@@ -66,6 +68,7 @@ async def ask(provider: Provider, request: Request) -> Response:
     asker = Asker(browser_of(request.headers.get("user-agent", "")[:400]), region_of(address))
     signin, cookie = signing_in.begin(provider, asked, asker, now)
     await provider.store.write(lambda connection: records.add_signin(connection, signin))
+    _log.debug("sign-in", outcome="begun")
     response = signin_endpoints.page(provider, request, signin, now)
     signin_endpoints.set_cookie(response, cookie)
     return response

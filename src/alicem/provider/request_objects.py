@@ -14,7 +14,7 @@ from alicem import jose
 from alicem.provider import references
 from alicem.provider.authorize import Asked
 from alicem.provider.claims import QUERY, claims_of, dcql
-from alicem.provider.room import Provider
+from alicem.provider.room import Provider, verifier_id
 
 _BROWSERS = (  # first match wins: the later ones name themselves as the earlier ones too
     ("Edg", "Edge"),
@@ -73,15 +73,15 @@ def make(
     exp: int,
 ) -> str:
     """The compact JWS, signed by the verifier's certified key."""
-    key = provider.verifier
+    key = provider.ring.signing("verifier", now)
     payload = {
         "response_type": "vp_token",
         "response_mode": "direct_post.jwt",
-        "client_id": provider.verifier_id,
+        "client_id": verifier_id(key),
         "response_uri": f"{provider.issuer}/signin/response",
         "aud": "https://self-issued.me/v2",
         "nonce": jose.b64(provider.rng(16)),
-        "state": references.state_of(provider.transaction_secrets[0], signin),
+        "state": references.state_of(provider.transaction_secret(now), signin),
         "iat": int(now.timestamp()),
         "exp": exp,
         "dcql_query": dcql(claims_of(asked.scopes)),

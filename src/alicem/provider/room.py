@@ -51,20 +51,16 @@ class Provider:
     def limit(self) -> Limit:
         return Limit(self.settings.limits.sign_ins_per_minute_and_address, 60, self.clock)
 
-    @cached_property
-    def signer(self) -> SigningKey:
-        return self.ring.signing("signing")
+    def transaction_secret(self, now: datetime) -> bytes:
+        """What makes references, states and response keys now."""
+        return self.ring.secret("transaction", now).value
 
-    @cached_property
-    def verifier(self) -> SigningKey:
-        return self.ring.signing("verifier")
-
-    @cached_property
-    def verifier_id(self) -> str:
-        """`client_id` towards phones (OpenID4VP 1.0 §5.9.3, `x509_hash`)."""
-        return "x509_hash:" + jose.b64(hashlib.sha256(self.verifier.x5c[0]).digest())
-
-    @cached_property
+    @property
     def transaction_secrets(self) -> tuple[bytes, ...]:
-        """Newest first: the first makes references, all are recognised."""
+        """Those of which they are recognised."""
         return tuple(key.value for key in self.ring.secret_all("transaction"))
+
+
+def verifier_id(key: SigningKey) -> str:
+    """`client_id` towards phones (OpenID4VP 1.0 §5.9.3, `x509_hash`)."""
+    return "x509_hash:" + jose.b64(hashlib.sha256(key.x5c[0]).digest())

@@ -36,7 +36,7 @@ def begin(provider: Provider, asked: Asked, asker: Asker, now: datetime) -> tupl
     """A new sign-in, to be stored, and the value of its browser's cookie, stored nowhere."""
     name, secret, salt = jose.b64(provider.rng(16)), provider.rng(32), provider.rng(32)
     expires_at = int((now + SIGNIN_LIFE).timestamp())
-    answer_to = response_key(provider.transaction_secrets[0], salt, name).public_key()
+    answer_to = response_key(provider.transaction_secret(now), salt, name).public_key()
     signin = Signin(
         signin=name,
         expires_at=expires_at,
@@ -78,7 +78,7 @@ def qr_address(provider: Provider, signin: str, now: datetime) -> str:
 
 
 def reference(provider: Provider, signin: str, now: datetime) -> str:
-    return references.make(provider.transaction_secrets[0], signin, now)
+    return references.make(provider.transaction_secret(now), signin, now)
 
 
 def _two_digits(provider: Provider) -> int:

@@ -198,7 +198,7 @@ def id_token(provider: Provider, client: Client, grant: Mapping[str, Any], acces
     }
     if grant["nonce"] is not None:
         payload["nonce"] = grant["nonce"]
-    return sign_for(client, provider.signer, payload)
+    return sign_for(client, provider.ring.signing("signing", now), payload)
 
 
 def sign_for(client: Client, key: SigningKey, payload: Mapping[str, Any]) -> str:

@@ -1,0 +1,213 @@
+"""The key ring in its file, encrypted under the master key, which never lies beside it: environment or a file of its own.
+
+`ALK2` ‖ 12 bytes nonce ‖ AES-256-GCM(master key, JSON, aad `ALK2`). `ALK1`, of the first version, is read; what is written is `ALK2`.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
+from cryptography.x509 import load_der_x509_certificate
+
+from alicem.keys.ring import KeyRing, Keys, KeysError, PublicPart, SecretKey, SigningKey
+
+Random = Callable[[int], bytes]
+_MAGIC, _FIRST = b"ALK2", b"ALK1"
+MOST = 1 << 20
+
+
+def open_ring(file: Path, master: bytes) -> Keys:
+    """Read the key file. Raises `KeysError` that says whether it is missing, damaged or of another master key."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MOST + 1)
+    except OSError as error:
+        raise KeysError(f"{file}: {error.strerror}; run `alicem keys create`") from error
+    magic = data[:4]
+    if magic not in (_MAGIC, _FIRST) or len(data) > MOST:
+        raise KeysError(f"{file} is not a key file of version 1 or 2")
+    try:
+        plain = _cipher(master).decrypt(data[4:16], data[16:], magic)
+    except (InvalidTag, ValueError) as error:
+        raise KeysError(f"{file} does not open: another master key, or a damaged file") from error
+    try:
+        return parse(json.loads(plain), first=magic == _FIRST)
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeysError(f"{file} opens, and holds no key ring of this version") from error
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Nobody else writes a key file in this folder until the block ends; whoever comes meanwhile waits."""
+    try:
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise KeysError(f"{file.parent}: {error.strerror}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def write(file: Path, master: bytes, ring: Keys, rng: Random) -> None:
+    """Replace the file by this ring, as a whole and durably, readable by its owner alone. Inside `locked`."""
+    nonce, plain = rng(12), json.dumps(tree(ring)).encode()
+    replace_file(file, _MAGIC + nonce + _cipher(master).encrypt(nonce, plain, _MAGIC))
+
+
+def replace_file(file: Path, data: bytes) -> None:
+    """Another content for a secret file: the old or the new is there at every moment, mode 0600, on disk when this returns."""
+    temporary = file.with_name(f"{file.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+    settle(file.parent)
+
+
+def settle(folder: Path) -> None:
+    """What was renamed in this folder is on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cipher(master: bytes) -> AESGCM:
+    if len(master) != 32:
+        raise KeysError("the master key is not 32 bytes of base64")
+    return AESGCM(master)
+
+
+def tree(ring: Keys) -> dict[str, Any]:
+    return {
+        "signing": [
+            {
+                **_times(key),
+                **_private(key),
+                "x5c": [_text(one) for one in key.x5c],
+                "compromised": key.compromised,
+            }
+            for key in ring.signing_keys
+        ],
+        "secret": [{**_times(key), "value": _text(key.value)} for key in ring.secret_keys],
+    }
+
+
+def _times(key: SigningKey | SecretKey) -> dict[str, Any]:
+    names = ("created", "used_from", "use_by", "retired")
+    times = {name: getattr(key, name) for name in names}
+    told = {name: None if at is None else at.isoformat() for name, at in times.items()}
+    return {"kid": key.kid, "purpose": key.purpose, **told}
+
+
+def _private(key: SigningKey) -> dict[str, str]:
+    if isinstance(key.private, ec.EllipticCurvePrivateKey):
+        der = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return {"private": _text(der)}
+    public = key.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {"public": _text(public)}
+
+
+def parse(found: Any, *, first: bool = False) -> Keys:
+    """A ring from its JSON; `first`: of version 1, whose keys were used from their creation, a year before their end."""
+    return Keys(
+        tuple(_signing(row, first) for row in found["signing"]),
+        tuple(SecretKey(value=_bytes(row["value"]), **_parsed_times(row, first)) for row in found["secret"]),
+    )
+
+
+def _signing(row: Any, first: bool) -> SigningKey:
+    x5c = tuple(_bytes(one) for one in row["x5c"])
+    for one in x5c:
+        load_der_x509_certificate(one)
+    compromised = bool(row.get("compromised", False))
+    return SigningKey(private=_signer(row), x5c=x5c, compromised=compromised, **_parsed_times(row, first))
+
+
+def _signer(row: Any) -> ec.EllipticCurvePrivateKey | PublicPart:
+    if "public" in row:
+        public = load_der_public_key(_bytes(row["public"]))
+        if isinstance(public, ec.EllipticCurvePublicKey):
+            return PublicPart(public)
+    else:
+        private = load_der_private_key(_bytes(row["private"]), None)
+        if isinstance(private, ec.EllipticCurvePrivateKey):
+            return private
+    raise ValueError("not an elliptic curve key")
+
+
+def _parsed_times(row: Any, first: bool) -> dict[str, Any]:
+    use_by = _time(row["use_by"])
+    named = {"kid": str(row["kid"]), "purpose": str(row["purpose"])}
+    if first:
+        created = (use_by or datetime.max) - timedelta(days=365)
+        never = row["purpose"] == "subject"
+        return {**named, "created": created, "used_from": created, "use_by": None if never else use_by}
+    return {**named, "use_by": use_by, **{name: _time(row[name]) for name in ("created", "used_from", "retired")}}
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+class RingFile(KeyRing):
+    """The ring of a running server: read again when its file was replaced, so that a rotated key is seen at its next use.
+
+    `master` is asked each time: it may turn too. A file that does not open is handed to `told`, once, and the keys of before go on.
+    """
+
+    def __init__(self, file: Path, master: Callable[[], bytes], told: Callable[[KeysError], None]) -> None:
+        self._file, self._master, self._told = file, master, told
+        self._read = _stamp(file), open_ring(file, master())
+
+    def held(self) -> Keys:
+        stamp, keys = _stamp(self._file), self._read[1]
+        if stamp != self._read[0]:
+            try:
+                keys = open_ring(self._file, self._master())
+            except KeysError as error:
+                self._told(error)
+            self._read = stamp, keys
+        return keys
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Changes with every replacement of the file; empty where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
