@@ -120,7 +120,7 @@ def test_one_bit_is_out_within_the_second_whoever_changed_it(store: Store, ring:
 
 
 def payload(token: str, ring: KeyRing) -> dict[str, dict[str, str]]:
-    public = ring.signing_all("issuer")[0].private.public_key()
+    public = ring.signing_all("status")[0].private.public_key()
     return jose.verify(token, public, "statuslist+jwt")
 
 

@@ -6,17 +6,19 @@ The evidence of a person lives here between the last step and the issuing, and n
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
 from alicem import jose
 from alicem.evidence import Evidence
+from alicem.jose import BadToken
 
-_LIFE = timedelta(minutes=5)
+LIFE = timedelta(minutes=5)
 _MOST = 10_000
 
 
@@ -41,7 +43,8 @@ class Offers:
         self._clock, self._rng = clock, rng
         self._by_code: dict[bytes, tuple[datetime, Offer]] = {}
         self._by_token: dict[bytes, tuple[datetime, Offer]] = {}
-        self._nonces: dict[bytes, datetime] = {}
+        self._key = rng(32)
+        self._spent: dict[str, datetime] = {}
 
     def add(self, offer: Offer) -> str:
         """The pre-authorized code for this offer."""
@@ -65,19 +68,32 @@ class Offers:
         return offer
 
     def nonce(self) -> str:
-        self._sweep()
-        value = jose.b64(self._rng(32))
-        self._nonces[_digest(value)] = self._clock() + _LIFE
-        return value
+        """For anybody who asks (OpenID4VCI 1.0 §7), so none is kept: it says itself until when it is good."""
+        until = int((self._clock() + LIFE).timestamp()).to_bytes(4, "big")
+        value = until + self._rng(12)
+        return jose.b64(value + self._tag(value))
 
-    def take_nonce(self, value: str) -> bool:
-        until = self._nonces.pop(_digest(value), None)
-        return until is not None and until >= self._clock()
+    def take_nonce(self, nonce: str) -> bool:
+        """Whether it is ours, still good, and taken for the first time. Only who holds an access token comes so far."""
+        try:
+            data = jose.unb64(nonce)
+        except BadToken:
+            return False
+        value, now = data[:16], self._clock()
+        until = datetime.fromtimestamp(int.from_bytes(value[:4], "big"), UTC)
+        if not hmac.compare_digest(self._tag(value), data[16:]) or until < now or nonce in self._spent:
+            return False
+        self._sweep()
+        self._spent[nonce] = until
+        return True
+
+    def _tag(self, value: bytes) -> bytes:
+        return hmac.digest(self._key, value, hashlib.sha256)[:16]
 
     def _put(self, table: dict[bytes, tuple[datetime, Offer]], offer: Offer) -> str:
         self._sweep()
         value = jose.b64(self._rng(32))
-        table[_digest(value)] = (self._clock() + _LIFE, offer)
+        table[_digest(value)] = (self._clock() + LIFE, offer)
         return value
 
     def _sweep(self) -> None:
@@ -85,9 +101,9 @@ class Offers:
         for table in (self._by_code, self._by_token):
             for key in [key for key, (until, _) in table.items() if until < now]:
                 del table[key]
-        for key in [key for key, until in self._nonces.items() if until < now]:
-            del self._nonces[key]
-        if max(len(self._by_code), len(self._by_token), len(self._nonces)) >= _MOST:
+        for nonce in [nonce for nonce, until in self._spent.items() if until < now]:
+            del self._spent[nonce]
+        if max(len(self._by_code), len(self._by_token), len(self._spent)) >= _MOST:
             raise TooManyOffers("come back in a minute")
 
 

@@ -54,7 +54,7 @@ class StatusLists:
 
     def _made(self, connection: Connection, number: int, version: int, now: datetime) -> Published:
         """What changed since `version` was read is in it already, and makes it once more."""
-        key = self._ring.signing("issuer", now)
+        key = self._ring.signing("status", now)
         token = status.status_list(connection, number, key, self._origin, now)
         return Published(token, _etag(version, now), now)
 

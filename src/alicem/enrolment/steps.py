@@ -15,7 +15,7 @@ from alicem.accounts import Earlier, NewAccount, chip_was_read, create, earlier,
 from alicem.accounts.records import phone_by_thumbprint
 from alicem.accounts.registration import read_registration
 from alicem.credential import Offer
-from alicem.credential.endpoints import CONFIGURATION, GRANT
+from alicem.credential.metadata import CONFIGURATION, GRANT
 from alicem.enrolment import receipts
 from alicem.enrolment.face_step import face
 from alicem.enrolment.identity import civil_identity, document_facts, fingerprints, query_of
