@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from alicem import journal, keys
+from alicem.journal.chain import JournalBroken, merkle_root
 from alicem.journal.records import erase_content
-from alicem.journal.seal import JournalBroken, merkle_root
 from alicem.keys import KeyRing
 from alicem.store import Store
 
@@ -31,7 +31,9 @@ def connection(database_url: str, ring: KeyRing) -> Iterator[Connection]:
     store = Store(database_url)
     with store.engine.begin() as connection:
         for number in range(17):
-            journal.append(connection, NOW, "signed_in", secrets.token_bytes, account=number % 3, content={"n": number})
+            journal.append(
+                connection, NOW, "code_changed", secrets.token_bytes, account=number % 3, content={"n": number}
+            )
             if number % 5 == 4:
                 assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 5
         yield connection

@@ -16,7 +16,7 @@ SUBJECTS = {
     "mrz": "mrz:app",
     "keys": "keys:app",
     "trust": "trust:app",
-    "journal": "operate:journal_app",
+    "journal": "journal:app",
     "db": "operate:db_app",
     "jobs": "jobs:app",
     "registry": "services:registry_app",

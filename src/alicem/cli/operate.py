@@ -1,4 +1,4 @@
-"""`alicem serve | check | status`, `alicem journal`, `alicem db`: what an operator runs."""
+"""`alicem serve | check | status`, `alicem db`: what an operator runs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ import typer
 import uvicorn
 
 from alicem import journal
-from alicem.app import build, master_key
+from alicem.app import build, now
 from alicem.cli.says import REFUSED, fail, out
 from alicem.enrolment import sandbox
 from alicem.enrolment.children import can_fork
 from alicem.enrolment.pool import places
 from alicem.face import models
-from alicem.journal.records import unsealed
-from alicem.journal.seal import JournalBroken
-from alicem.keys import KeysError, open_ring
+from alicem.keys import KeysError
 from alicem.log import configure
 from alicem.settings import Settings, SettingsError, load, production_refusals
 from alicem.store import Store, upgrade
 from alicem.web.http import BoundedHttp
 
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
-journal_app = typer.Typer(no_args_is_help=True, help="The sealed record of operations.")
 db_app = typer.Typer(no_args_is_help=True, help="The provider's database.")
 
 
@@ -69,13 +66,12 @@ def status(config: Config = Path("alicem.toml")) -> None:
     settings = _load(config)
     store = _store(settings)
     with store.engine.connect() as connection:
-        last = journal.last_sealed(connection)
-        waiting = len(unsealed(connection, last, 10_000))
+        window = journal.window(connection, now())
     store.close()
     out(
         {
             "profile": settings.service.profile,
-            "journal": {"sealed": last, "unsealed": waiting},
+            "journal": {"sealed": window.sealed, "unsealed": window.rows, "unsealed_seconds": window.seconds},
             "face_models": models.ready(),
             "session_processes": {
                 "places": places(settings.limits),
@@ -84,24 +80,6 @@ def status(config: Config = Path("alicem.toml")) -> None:
             },
         }
     )
-
-
-@journal_app.command("verify")
-def verify(config: Config = Path("alicem.toml")) -> None:
-    """Check every segment of the journal against its rows, its seal and the segment before."""
-    settings = _load(config)
-    store = _store(settings)
-    try:
-        ring = open_ring(settings.keys.file, master_key(settings))
-        with store.engine.connect() as connection:
-            sealed = journal.verify(connection, ring.signing_all("journal"))
-    except KeysError as error:
-        fail(str(error))
-    except JournalBroken as broken:
-        fail(str(broken), REFUSED)
-    finally:
-        store.close()
-    out({"sealed_rows": sealed})
 
 
 @db_app.command("upgrade")

@@ -1,31 +1,38 @@
 """Tables of the journal. A row is written in the transaction of the operation it tells of.
 
-The chain covers `digest` = SHA-256(salt ‖ content): erasing salt and content later leaves every seal verifiable and the digest meaningless.
+The chain covers `digest`, which binds salt, account and content: erasing these three later leaves every seal verifiable and the digest meaningless.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
     LargeBinary,
+    Select,
     String,
     Table,
+    cast,
+    delete,
     func,
     insert,
     select,
     text,
+    type_coerce,
     update,
 )
+from sqlalchemy.types import NullType
 
+from alicem.journal.chain import OF_ACCOUNTS, SALT, Part, Row, Segment, digest, parts
 from alicem.store import Int64, Prepared, metadata
 
 journal = Table(
@@ -55,6 +62,9 @@ segments = Table(
     Column("seal", String, nullable=False, comment="JWS of number, rows, root, previous and time"),
 )
 
+_AT_ONCE = 2_000  # rows held while a journal is read
+_SEALING = 0x6A6F75726E616C  # "journal": the name of a lock in a database that may hold others'
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _APPEND = Prepared(insert(journal).inline(), "at", "event", "account", "salt", "content", "digest")
 
 
@@ -67,12 +77,30 @@ def append(
     account: int | None = None,
     content: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write one row. `content` holds reasons, levels and counts: never a name, a number of a document, a service or an address."""
-    salt = rng(16)
-    body = json.dumps(content or {}, sort_keys=True, separators=(",", ":")).encode()
-    digest = hashlib.sha256(salt + body).digest()
-    at = int(now.timestamp())
-    _APPEND.run(connection, at=at, event=event, account=account, salt=salt, content=body, digest=digest)
+    """Write one row. `content` holds reasons, levels and counts: never a name, a number of a document, a service or an address.
+
+    `account` goes with the events of `OF_ACCOUNTS` alone: `ValueError` with any other.
+    """
+    if account is not None and event not in OF_ACCOUNTS:
+        raise ValueError(f"a row of {event} names no account")
+    salt, body = rng(SALT), _encode(content or {}).encode()
+    _APPEND.run(
+        connection,
+        at=int(now.timestamp()),
+        event=event,
+        account=account,
+        salt=salt,
+        content=body,
+        digest=digest(salt, account, body),
+    )
+
+
+def alone(connection: Connection) -> bool:
+    """Whether nobody else seals until this transaction ends. SQLite has one writer; on PostgreSQL the others do not wait: they would hold
+    up the rows that they wrote in the same transaction, and the first with them."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.execute(select(func.pg_try_advisory_xact_lock(_SEALING))).scalar_one())
 
 
 def settle(connection: Connection) -> None:
@@ -96,40 +124,112 @@ def settle(connection: Connection) -> None:
 
 
 def erase_content(connection: Connection, account: int) -> None:
-    """Drop what the rows of an erased account say; their digests, and so every seal, stay."""
+    """Drop whom the rows of an erased account name and what they say; their digests, and so every seal, stay."""
     connection.execute(
         journal.update().where(journal.c.account == account).values(salt=None, content=None, account=None)
     )
 
 
-def leaf(row: Any) -> bytes:
-    """What the Merkle tree covers of a row. The account is not part of it: erasure takes it away."""
-    return b"\x00".join((str(row.number).encode(), str(row.at).encode(), row.event.encode(), row.digest))
+@dataclass(frozen=True)
+class Window:
+    """What no seal covers yet: so many rows after row `sealed`, the oldest so many seconds old."""
+
+    sealed: int
+    rows: int
+    seconds: int
 
 
-def unsealed(connection: Connection, after: int, most: int) -> list[Any]:
-    query = select(journal).where(journal.c.number > after).order_by(journal.c.number).limit(most)
-    return list(connection.execute(query))
+def window(connection: Connection, now: datetime) -> Window:
+    sealed = last_sealed(connection)
+    waiting = select(func.count(), func.min(journal.c.at)).where(journal.c.number > sealed)
+    rows, oldest = connection.execute(waiting).one()
+    return Window(sealed, rows, max(int(now.timestamp()) - oldest, 0) if rows else 0)
 
 
-def rows_of(connection: Connection, first: int, last: int) -> list[Any]:
-    query = select(journal).where(journal.c.number.between(first, last)).order_by(journal.c.number)
-    return list(connection.execute(query))
+def whole(connection: Connection) -> Iterator[Part]:
+    """Every segment with its rows, then the rows without: read as they are taken, on one moment of the database where the transaction has one."""
+    return parts(_segments(connection), _rows(connection))
+
+
+def unsealed(connection: Connection, after: int, most: int) -> list[Row]:
+    return list(_rows(connection, after, most))
+
+
+def _rows(connection: Connection, after: int | None = None, most: int | None = None) -> Iterator[Row]:
+    c = journal.c
+    columns = (c.number, c.at, _as_bytes(connection, c.event), c.account, c.salt, c.content, c.digest)
+    query = _as_stored(*columns).order_by(c.number).limit(most)
+    return _read(connection, Row, query if after is None else query.where(c.number > after))
+
+
+def _segments(connection: Connection) -> Iterator[Segment]:
+    c = segments.c
+    columns = (c.number, c.first, c.last, c.at, c.root, c.previous, _as_bytes(connection, c.seal))
+    return _read(connection, Segment, _as_stored(*columns).order_by(c.number))
+
+
+def _read(connection: Connection, kind: Any, query: Select[Any]) -> Iterator[Any]:
+    return map(kind._make, connection.execute(query, execution_options={"yield_per": _AT_ONCE}))
+
+
+def _as_stored(*columns: ColumnElement[Any]) -> Any:
+    """Values as the driver gives them: nothing may convert what is verified, since whoever altered it may have put anything there."""
+    return select(*(type_coerce(column, NullType()) for column in columns))
+
+
+def _as_bytes(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Text as its bytes: what was altered may be no text."""
+    return cast(column, LargeBinary) if connection.dialect.name == "sqlite" else func.convert_to(column, "UTF8")
 
 
 def last_segment(connection: Connection) -> Any | None:
     return connection.execute(select(segments).order_by(segments.c.number.desc()).limit(1)).first()
 
 
-def all_segments(connection: Connection) -> list[Any]:
-    return list(connection.execute(select(segments).order_by(segments.c.number)))
-
-
-def add_segment(connection: Connection, **values: Any) -> None:
-    connection.execute(insert(segments).values(**values))
+def add_segment(connection: Connection, segment: Segment) -> None:
+    connection.execute(insert(segments).values(segment._asdict() | {"seal": segment.seal.decode()}))
 
 
 def last_sealed(connection: Connection) -> int:
     """The number of the last row under a seal, 0 for none."""
     segment = last_segment(connection)
     return 0 if segment is None else int(segment.last)
+
+
+def last_row(connection: Connection) -> int:
+    """The number of the last row, 0 for none."""
+    return connection.execute(select(func.max(journal.c.number))).scalar() or 0
+
+
+def oldest_row(connection: Connection) -> int | None:
+    return connection.execute(select(func.min(journal.c.number))).scalar()
+
+
+def held(connection: Connection) -> int:
+    """How many rows there are, by their numbers: they follow each other."""
+    oldest = oldest_row(connection)
+    return 0 if oldest is None else last_row(connection) - oldest + 1
+
+
+def segment_of(connection: Connection, row: int) -> int | None:
+    """The number of the segment that covers a row. Sought by halves: no index is kept for it."""
+    newest = last_segment(connection)
+    if newest is None or newest.last < row:
+        return None
+    low, high = 1, int(newest.number)
+    while low < high:
+        middle = (low + high) // 2
+        last = connection.execute(select(segments.c.last).where(segments.c.number == middle)).scalar_one()
+        low, high = (low, middle) if last >= row else (middle + 1, high)
+    return low
+
+
+def segments_from(connection: Connection, number: int) -> Iterator[Any]:
+    """`number`, `last` and `at` of segments, in order."""
+    query = select(segments.c.number, segments.c.last, segments.c.at).where(segments.c.number >= number)
+    yield from connection.execute(query.order_by(segments.c.number), execution_options={"yield_per": _AT_ONCE})
+
+
+def drop(connection: Connection, last: int) -> int:
+    """Drop the rows up to `last`, the end of a segment; how many."""
+    return connection.execute(delete(journal).where(journal.c.number <= last)).rowcount
