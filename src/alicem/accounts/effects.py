@@ -18,7 +18,7 @@ from alicem.jose import BadToken, Unverified
 from alicem.keys import KeyRing
 
 APPROVAL_SECONDS = 120
-ABOUT_THEMSELVES = ("suspend", "close", "adopt", "remove_others")
+ABOUT_THEMSELVES = ("suspend", "close", "adopt", "remove_others", "record")
 """Purposes that are for nothing but themselves: their request is the hash of their name."""
 
 
@@ -133,6 +133,10 @@ class Effects:
         life.remove_phones(connection, phone.account, phone.id, by="phone", now=now, rng=self.rng)
         return Outcome.done()
 
+    def _record(self, *_: Any) -> Outcome:
+        """None: the record is read once this is on disk, so that it tells of this instruction too."""
+        return Outcome.done()
+
 
 _EFFECTS: dict[str, Callable[..., Outcome]] = {
     "activate": Effects._activate,
@@ -145,5 +149,6 @@ _EFFECTS: dict[str, Callable[..., Outcome]] = {
     "suspension_code": Effects._suspension_code,
     "remove_others": Effects._remove_others,
     "renew": Effects._approve,
+    "record": Effects._record,
 }
 PURPOSES = tuple(_EFFECTS)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from alicem import jose
 from alicem.accounts import at_rest, challenges, effects, life, passkey, records
 from alicem.accounts.effects import Given, Outcome
+from alicem.accounts.own_record import own_record
 from alicem.accounts.states import ALLOWED, LIFE, REFUSAL, Event, Stage, State
 from alicem.jose import BadToken
 from alicem.keys import KeyRing
@@ -82,6 +83,10 @@ class Instructions:
             return begun
         right = self._code_is_right(begun.phone, given)
         outcome = await self.store.write(lambda c: self._finish(c, given, right))
+        if outcome.status != 200:
+            return outcome
+        if given.purpose == "record":
+            return await self._with_record(outcome, begun.phone, given)
         return self._with_share(outcome, begun.phone, given)
 
     async def _read(self, token: str, assertion: Any) -> Given:
@@ -182,10 +187,16 @@ class Instructions:
         return Outcome.refused("code_wrong", tries_left=left, pause_seconds=pause)
 
     def _with_share(self, outcome: Outcome, phone: Any, given: Given) -> Outcome:
-        if outcome.status != 200:
-            return outcome
         share = at_rest.unprotect(self.ring, phone.thumbprint, "share", phone.share)
         return Outcome(200, {**outcome.body, "share": jose.encrypt_to(given.reply_key, share)})
+
+    async def _with_record(self, outcome: Outcome, phone: Any, given: Given) -> Outcome:
+        """Without the share: what is kept of a suspended account may be read, and its vault stays shut."""
+        told = await self.store.read(lambda c: own_record(c, phone.account, phone.id, self.clock()))
+        if told is None:  # closed or expired in between
+            return Outcome.refused("instruction_refused")
+        plain = json.dumps(told, separators=(",", ":")).encode()
+        return Outcome(200, {**outcome.body, "record": jose.encrypt_to(given.reply_key, plain)})
 
     def _seconds(self) -> int:
         return int(self.clock().timestamp())

@@ -101,6 +101,7 @@ _ALL = (
     "suspension_code",
     "remove_others",
     "renew",
+    "record",
     "activate",
 )
 _FIRST = ("activate",)
@@ -112,7 +113,7 @@ ALLOWED: dict[tuple[State, Stage], tuple[str, ...]] = {
     (State.ACTIVE, Stage.ACTIVE): _ALL,
     (State.SUSPENDED, Stage.ISSUED): _FIRST,
     (State.SUSPENDED, Stage.VOID): ("close",),
-    (State.SUSPENDED, Stage.ACTIVE): ("close", "renew"),
+    (State.SUSPENDED, Stage.ACTIVE): ("close", "renew", "record"),
     (State.LOCKED, Stage.ISSUED): _FIRST,
     (State.LOCKED, Stage.JOINING): _FIRST,
 }

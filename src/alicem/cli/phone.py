@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -138,6 +139,41 @@ def history(
         out(await manage.history(device, _code(code_file), erase=erase))
 
     _run(Storage(state), None, work)
+
+
+@app.command("record")
+def record(
+    state: State,
+    code_file: CodeFile = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="as the server told it, values of every column whole")
+    ] = False,
+) -> None:
+    """Print what the server holds of this account: every row, column by column (docs/data.md says what they are)."""
+
+    async def work(device: Device) -> None:
+        told = await manage.record(device, _code(code_file))
+        if as_json:
+            out(told)
+        else:
+            _print_record(told)
+
+    _run(Storage(state), None, work)
+
+
+def _print_record(told: dict[str, Any]) -> None:
+    for table, rows in told["tables"].items():
+        typer.echo(f"{table}: {told['rows'][table]}")
+        for row in rows:
+            typer.echo("  - " + "\n    ".join(f"{name}: {_shown(value)}" for name, value in row.items()))
+    for table, reasons in told["withheld"].items():
+        for column, reason in reasons.items():
+            typer.echo(f"not told: {table}.{column}: {reason}")
+    typer.echo(f"not held: {', '.join(told['not_held'])}")
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @app.command("suspend")

@@ -23,11 +23,12 @@ from alicem.reasons import Refused
 
 @dataclass(frozen=True)
 class Answer:
-    """A right instruction's answer: the server's share, the receipt of a closed account, how many phones the account has."""
+    """A right instruction's answer: the server's share, the receipt of a closed account, how many phones the account has, or its record (JSON)."""
 
-    share: bytes
+    share: bytes = b""
     receipt: str | None = None
     phones: int | None = None
+    record: bytes = b""
 
 
 class WrongCode(Refused):
@@ -142,6 +143,8 @@ def purpose_of(instruction: str) -> str:
 def _read(answer: httpx.Response, reply_key: ec.EllipticCurvePrivateKey) -> Answer:
     body = _body(answer)
     if answer.status_code == 200:
+        if "record" in body:
+            return Answer(record=decrypt(body["record"], reply_key))
         return Answer(decrypt(body["share"], reply_key), body.get("receipt"), body.get("phones"))
     if body.get("outcome") == "code_wrong":
         raise WrongCode(body["tries_left"], body["pause_seconds"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from alicem import jose
@@ -71,6 +72,12 @@ async def delete(device: Device, code: str) -> str:
     answer = await device.instruct(code, "close", b"close")
     device.storage.wipe()
     return str(answer.receipt)
+
+
+async def record(device: Device, code: str) -> dict[str, Any]:
+    """What the server holds of the account, row by row (approval.md, *The account's record*)."""
+    answer = await device.instruct(code, "record", b"record")
+    return dict(json.loads(answer.record))
 
 
 async def open_identity(device: Device, code: str) -> dict[str, Any]:
