@@ -1,42 +1,163 @@
-"""`alicem keys`: make and list the provider's keys."""
+"""`alicem keys`: make, list, turn and end the provider's keys."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
+from alicem import keys
+from alicem.accounts.reencryption import reencrypt, rows_under
 from alicem.app import master_key, now
-from alicem.cli.says import fail, out
-from alicem.keys import KeysError, create, open_ring
-from alicem.settings import SettingsError, load
+from alicem.cli.says import REFUSED, fail, out
+from alicem.keys import Keys, KeysError, SecretKey, SigningKey
+from alicem.settings import Settings, SettingsError, load
+from alicem.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="The provider's keys.")
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
+HERE = Path("alicem.toml")
 
 
 @app.command("create")
-def create_keys(config: Config = Path("alicem.toml")) -> None:
+def create_keys(
+    config: Config = HERE,
+    operator: Annotated[bool, typer.Option("--operator", help="certificates come from an authority of yours")] = False,
+) -> None:
     """Make one key of each purpose, encrypted under the master key. Never overwrites."""
-    try:
-        settings = load(config)
-        host = urlsplit(settings.service.origin).hostname or "localhost"
-        create(settings.keys.file, master_key(settings), now=now(), rng=secrets.token_bytes, host=host)
-    except (KeysError, SettingsError) as error:
-        fail(str(error))
+    with _settings(config) as settings:
+        rest = {"now": now(), "rng": secrets.token_bytes, "host": _host(settings), "specimen": not operator}
+        keys.create(settings.keys.file, master_key(settings), **rest)  # type: ignore[arg-type]
 
 
 @app.command("list")
-def list_keys(config: Config = Path("alicem.toml")) -> None:
-    """Identifier, purpose and last day of each key, as JSON; never a key."""
+def list_keys(config: Config = HERE) -> None:
+    """Every key with its times, as JSON, and what is to be done; never a key."""
+    with _settings(config) as settings:
+        ring = keys.open_ring(settings.keys.file, master_key(settings))
+        rows = [_row(ring, key) for key in ring.every]
+        out({"keys": rows, "told": list(keys.troubles(ring, now()))})
+
+
+@app.command("rotate")
+def rotate(
+    purposes: Annotated[list[str] | None, typer.Argument(help="which keys; none with --due")] = None,
+    config: Config = HERE,
+    due: Annotated[bool, typer.Option("--due", help="those that end within 30 days")] = False,
+    at_once: Annotated[bool, typer.Option("--at-once", help="use it now: the present one is compromised")] = False,
+) -> None:
+    """Make the next key of each purpose: published now, used in an hour. Running servers see it by themselves."""
+    with _settings(config) as settings:
+        if bool(purposes) == due:
+            fail("name the purposes, or say --due", 2)
+
+        def step(ring: Keys) -> Keys:
+            which = keys.due(ring, now()) if due else purposes or ()
+            return keys.rotated(ring, which, now(), secrets.token_bytes, _host(settings), at_once=at_once)
+
+        _tell_new(settings, step)
+
+
+@app.command("request")
+def request(kid: str, config: Config = HERE) -> None:
+    """A certificate signing request (PEM) for a key that waits for its certificate."""
+    with _settings(config) as settings:
+        ring = keys.open_ring(settings.keys.file, master_key(settings))
+        typer.echo(keys.request(ring, kid, _host(settings)).decode(), nl=False)
+
+
+@app.command("install")
+def install(
+    kid: str,
+    chain: Annotated[Path, typer.Argument(help="PEM: the certificate, then its authority's")],
+    config: Config = HERE,
+    new_authority: Annotated[bool, typer.Option("--new-authority", help="every phone has to enrol again")] = False,
+) -> None:
+    """Give a waiting key its certificate; it takes over in an hour."""
+    with _settings(config) as settings:
+        pem = chain.read_bytes()
+        _change(settings, lambda ring: keys.installed(ring, kid, pem, now(), new_authority=new_authority))
+
+
+@app.command("retire")
+def retire(
+    kid: str,
+    config: Config = HERE,
+    compromised: Annotated[bool, typer.Option("--compromised", help="what it signed is believed no more")] = False,
+) -> None:
+    """Destroy the private part of a key nothing needs any more. Refuses while something does."""
+    with _settings(config) as settings:
+        store = Store(settings.database.url)
+        try:
+            rows = asyncio.run(store.read(lambda c: rows_under(c, kid)))
+        finally:
+            store.close()
+        _change(settings, lambda ring: keys.retired(ring, kid, now(), rows, compromised=compromised))
+
+
+@app.command("reencrypt")
+def reencrypt_rows(config: Config = HERE) -> None:
+    """Encrypt anew what the database holds under an earlier at-rest key. Safe beside running servers."""
+    with _settings(config) as settings:
+        ring = keys.open_ring(settings.keys.file, master_key(settings))
+        store = Store(settings.database.url)
+        try:
+            out({"phones": asyncio.run(reencrypt(store, ring, now=now(), rng=secrets.token_bytes))})
+        finally:
+            store.close()
+
+
+@app.command("rewrap")
+def rewrap(
+    new: Annotated[Path, typer.Argument(help="file of the new master key; made where there is none")],
+    config: Config = HERE,
+) -> None:
+    """Encrypt the key file under another master key. Cut short, it is typed again."""
+    with _settings(config) as settings:
+        place = settings.keys.master_key_file
+        keys.rewrap(settings.keys.file, lambda: master_key(settings), new, place, secrets.token_bytes)
+        if place is None:
+            typer.echo(f"ALICEM_MASTER_KEY is from now on what {new} holds; restart the servers with it")
+
+
+@contextmanager
+def _settings(config: Path) -> Iterator[Settings]:
+    """The settings; what goes wrong inside ends the command with its sentence."""
     try:
-        settings = load(config)
-        ring = open_ring(settings.keys.file, master_key(settings))
+        yield load(config)
+    except keys.KeyRefused as error:
+        fail(str(error), REFUSED)
     except (KeysError, SettingsError) as error:
         fail(str(error))
-    rows = [(key.kid, key.purpose, key.use_by) for key in ring.signing_keys]
-    rows += [(key.kid, key.purpose, key.use_by) for key in ring.secret_keys]
-    out([{"kid": kid, "purpose": purpose, "use_by": use_by and f"{use_by:%Y-%m-%d}"} for kid, purpose, use_by in rows])
+    except DBAPIError as error:
+        fail(f"the database: {error.orig}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def _host(settings: Settings) -> str:
+    return urlsplit(settings.service.origin).hostname or "localhost"
+
+
+def _change(settings: Settings, step: Callable[[Keys], Keys]) -> Keys:
+    return keys.change(settings.keys.file, master_key(settings), step, secrets.token_bytes)
+
+
+def _tell_new(settings: Settings, step: Callable[[Keys], Keys]) -> None:
+    started = now()
+    ring = _change(settings, step)
+    out([_row(ring, key) for key in ring.every if key.created >= started])
+
+
+def _row(ring: Keys, key: SigningKey | SecretKey) -> dict[str, str | None]:
+    names = ("created", "used_from", "use_by", "retired")
+    times = {name: getattr(key, name) for name in names}
+    told = {name: at and f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in times.items()}
+    return {"kid": key.kid, "purpose": key.purpose, **told, "state": keys.state(ring, key, now())}

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 def make_authority(key: EllipticCurvePrivateKey, now: datetime, ends: datetime, host: str) -> bytes:
     """A self-signed certificate (DER) that may sign issuing certificates only (path length 0)."""
-    return _certificate(key.public_key(), key, _name(f"Alicem specimen authority {host}"), None, now, ends)
+    return _certificate(key.public_key(), key, name(f"Alicem specimen authority {host}"), None, now, ends)
 
 
 def make_issuing(
@@ -30,10 +30,11 @@ def make_issuing(
 ) -> bytes:
     """A certificate (DER) over `public`, signed by the authority, for `purpose` at `host`."""
     issuer = x509.load_der_x509_certificate(authority)
-    return _certificate(public, authority_key, _name(f"Alicem {purpose} {host}"), issuer, now, ends, host)
+    return _certificate(public, authority_key, name(f"Alicem {purpose} {host}"), issuer, now, ends, host)
 
 
-def _name(common_name: str) -> x509.Name:
+def name(common_name: str) -> x509.Name:
+    """Of France; cut to the 64 characters X.520 allows."""
     return x509.Name(
         [x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"), x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])]
     )

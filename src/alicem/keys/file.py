@@ -69,6 +69,45 @@ def locked(file: Path) -> Iterator[None]:
         os.close(folder)
 
 
+def change(file: Path, master: bytes, step: Callable[[Keys], Keys], rng: Random) -> Keys:
+    """Read, change and replace the ring while nobody else does. What `step` raises leaves the file as it is."""
+    with locked(file):
+        ring = step(open_ring(file, master))
+        write(file, master, ring, rng)
+    return ring
+
+
+def rewrap(file: Path, old: Callable[[], bytes], new: Path, place: Path | None, rng: Random) -> None:
+    """Encrypt the ring under the master key in the file `new`, made where there is none, which then takes the place of `place`.
+
+    Cut short anywhere, the ring opens under the master key of one of the two files, and the same again completes it.
+    """
+    with locked(file):
+        if not new.exists():
+            replace_file(new, base64.b64encode(rng(32)))
+        master = _master_of(new)
+        if not _opens(file, master):
+            write(file, master, open_ring(file, old()), rng)
+        if place is not None:
+            new.replace(place)
+            settle(place.parent)
+
+
+def _master_of(file: Path) -> bytes:
+    try:
+        return base64.b64decode(file.read_bytes().strip(), validate=True)
+    except ValueError as error:
+        raise KeysError(f"{file} is not a master key in base64") from error
+
+
+def _opens(file: Path, master: bytes) -> bool:
+    try:
+        open_ring(file, master)
+    except KeysError:
+        return False
+    return True
+
+
 def write(file: Path, master: bytes, ring: Keys, rng: Random) -> None:
     """Replace the file by this ring, as a whole and durably, readable by its owner alone. Inside `locked`."""
     nonce, plain = rng(12), json.dumps(tree(ring)).encode()

@@ -19,6 +19,10 @@ class KeysError(Exception):
     """The key file, the master key or a key is missing, wrong, damaged or over."""
 
 
+class KeyRefused(KeysError):
+    """The ring is well, and what was asked of it may not be done."""
+
+
 class KeyEnded(KeysError):
     """The key in use is past its `use_by`, and strangers rely on that day."""
 
@@ -71,7 +75,7 @@ class PublicPart:
         raise KeysError("a retired key signs nothing")
 
 
-AnyKey = TypeVar("AnyKey", SigningKey, SecretKey)
+AnyKey = TypeVar("AnyKey", bound=Key)
 
 
 class KeyRing(ABC):
@@ -83,11 +87,14 @@ class KeyRing(ABC):
 
     def signing(self, purpose: str, now: datetime) -> SigningKey:
         """The key that signs. Raises `KeysError`, `KeyEnded`."""
-        return _in_use(self.signing_all(purpose), purpose, now)
+        key = in_use(self.signing_all(purpose), purpose, now)
+        if PURPOSES[purpose].ends and key.over(now):
+            raise KeyEnded(f"{key.kid} ended on {key.use_by:%Y-%m-%d}; run `alicem keys rotate {purpose}`")
+        return key
 
     def secret(self, purpose: str, now: datetime) -> SecretKey:
         """The key that encrypts, tags or fingerprints. Raises `KeysError`."""
-        return _in_use(self.secret_all(purpose), purpose, now)
+        return in_use(self.secret_all(purpose), purpose, now)
 
     def signing_all(self, purpose: str) -> tuple[SigningKey, ...]:
         """Whose signatures are believed, newest first. A compromised journal key stays: its seals are held against checkpoints kept elsewhere."""
@@ -97,6 +104,10 @@ class KeyRing(ABC):
     def secret_all(self, purpose: str) -> tuple[SecretKey, ...]:
         """What decrypts and recognises, newest first."""
         return tuple(key for key in self.held().secret_keys if key.purpose == purpose and key.retired is None)
+
+    def living(self, purpose: str) -> tuple[SigningKey | SecretKey, ...]:
+        """Every key of a purpose that was not retired, newest first."""
+        return (*self.published(purpose), *self.secret_all(purpose))
 
     def published(self, purpose: str) -> tuple[SigningKey, ...]:
         """What strangers are told to believe: the key to come too, the retired no more."""
@@ -113,16 +124,19 @@ class Keys(KeyRing):
     def held(self) -> Keys:
         return self
 
+    @property
+    def every(self) -> tuple[SigningKey | SecretKey, ...]:
+        return (*self.signing_keys, *self.secret_keys)
 
-def _in_use(keys: Sequence[AnyKey], purpose: str, now: datetime) -> AnyKey:
-    waiting = sorted((key for key in keys if key.retired is None and key.used_from is not None), key=_begins)
+
+def in_use(keys: Sequence[AnyKey], purpose: str, now: datetime) -> AnyKey:
+    """The last that has begun, past its end or not. Raises `KeysError` where there is none."""
+    oldest_first = (key for key in reversed(keys) if key.retired is None and key.used_from is not None)
+    waiting = sorted(oldest_first, key=_begins)
     if not waiting:
         raise KeysError(f"the key ring has no {purpose} key in use; run `alicem keys rotate {purpose}`")
     begun = [key for key in waiting if _begins(key) <= now]
-    key = begun[-1] if begun else waiting[0]  # a clock that was set back stops nobody
-    if PURPOSES[purpose].ends and key.over(now):
-        raise KeyEnded(f"{key.kid} ended on {key.use_by:%Y-%m-%d}; run `alicem keys rotate {purpose}`")
-    return key
+    return begun[-1] if begun else waiting[0]  # a clock that was set back stops nobody
 
 
 def _begins(key: Key) -> datetime:

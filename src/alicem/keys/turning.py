@@ -10,12 +10,18 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from alicem.keys.authority import make_authority, make_issuing
+from alicem.keys.certifying import certified
 from alicem.keys.file import Random, locked, write
-from alicem.keys.purposes import CERTIFIED, OVERLAP, PURPOSES, SECRETS, SIGNING
-from alicem.keys.ring import Key, Keys, KeysError, SecretKey, SigningKey
+from alicem.keys.purposes import OVERLAP, PURPOSES, SECRETS, SIGNING
+from alicem.keys.ring import Key, KeyRefused, KeyRing, Keys, SecretKey, SigningKey
 
 NO_KEYS = Keys((), ())
+NOTICE = timedelta(days=30)
+"""How long before its end a key is told of and turned by `alicem keys rotate --due`."""
+NEVER = {
+    "subject": "the subject key never turns: every service would take every person for somebody else",
+    "authority": "the authority never turns: phones pinned it when they were enrolled",
+}
 
 
 def first_ring(now: datetime, rng: Random, host: str, *, specimen: bool = True) -> Keys:
@@ -33,7 +39,7 @@ def create(file: Path, master: bytes, *, now: datetime, rng: Random, host: str, 
     ring = first_ring(now, rng, host, specimen=specimen)
     with locked(file):
         if file.exists():
-            raise KeysError(f"{file} exists; keys are rotated, never overwritten")
+            raise KeyRefused(f"{file} exists; keys are rotated, never overwritten")
         write(file, master, ring, rng)
     return ring
 
@@ -43,22 +49,51 @@ def rotated(
 ) -> Keys:
     """The ring with a new key of each purpose, published at once and used after `OVERLAP`, or when the present one ends if that is sooner.
 
-    Raises `KeysError` for a purpose that never turns.
+    Raises `KeyRefused` for a purpose that never turns, or whose next key waits already.
     """
     for purpose in purposes:
-        if PURPOSES[purpose].life is None:
-            raise KeysError("the subject key never turns: every service would take every person for somebody else")
-        if purpose == "authority":
-            raise KeysError("the authority never turns: phones pinned it when they were enrolled")
+        if purpose not in PURPOSES or purpose in NEVER:
+            raise KeyRefused(NEVER.get(purpose, f"there is no purpose {purpose}: {', '.join(PURPOSES)}"))
+        if not at_once and _next(ring, purpose, now):
+            raise KeyRefused(f"the next {purpose} key waits already: see `alicem keys list`")
         begins = now if at_once else _takes_over(ring, purpose, now)
         ring = _with_new(ring, purpose, begins, now, rng, host)
     return ring
 
 
+def due(ring: KeyRing, now: datetime, notice: timedelta = NOTICE) -> tuple[str, ...]:
+    """Purposes without a key, or whose last key ends within `notice`."""
+    turning = (purpose for purpose in PURPOSES if purpose not in NEVER)
+    return tuple(purpose for purpose in turning if all(_ends_by(key, now + notice) for key in ring.living(purpose)))
+
+
+def troubles(ring: KeyRing, now: datetime) -> tuple[str, ...]:
+    """What an operator is told of the ring, in plain words; empty where all is well."""
+    soon = (f"the {purpose} key {_how_long(ring, purpose, now)}" for purpose in due(ring, now))
+    every = (key for purpose in SIGNING for key in ring.published(purpose))
+    waiting = (f"{key.kid} waits for its certificate" for key in every if key.used_from is None)
+    return (*soon, *waiting)
+
+
+def _how_long(ring: KeyRing, purpose: str, now: datetime) -> str:
+    ends = max((key.use_by for key in ring.living(purpose) if key.use_by is not None), default=None)
+    if ends is None:
+        return f"is missing: run `alicem keys rotate {purpose}`"
+    ended = "ended" if ends <= now else "ends"
+    return f"{ended} on {ends:%Y-%m-%d}: run `alicem keys rotate {purpose}`"
+
+
+def _ends_by(key: Key, at: datetime) -> bool:
+    return key.use_by is not None and key.use_by <= at
+
+
+def _next(ring: Keys, purpose: str, now: datetime) -> bool:
+    return any(key.used_from is None or key.used_from > now for key in ring.living(purpose))
+
+
 def _takes_over(ring: Keys, purpose: str, now: datetime) -> datetime:
     """After the overlap, but not later than the end of the key in use."""
-    keys = (*ring.published(purpose), *ring.secret_all(purpose))
-    ends = [key.use_by for key in keys if key.used_from is not None and key.use_by is not None]
+    ends = [key.use_by for key in ring.living(purpose) if key.used_from is not None and key.use_by is not None]
     return max(now, min(now + OVERLAP, max(ends, default=now)))
 
 
@@ -74,32 +109,4 @@ def _with_new(ring: Keys, purpose: str, begins: datetime, now: datetime, rng: Ra
     if purpose in SECRETS:
         return replace(ring, secret_keys=(SecretKey(value=rng(32), **named), *ring.secret_keys))
     key = SigningKey(private=ec.generate_private_key(ec.SECP256R1()), **named)
-    return replace(ring, signing_keys=(_certified(ring, key, now, host), *ring.signing_keys))
-
-
-def _certified(ring: Keys, key: SigningKey, now: datetime, host: str) -> SigningKey:
-    """With a certificate where it needs one and the authority's key is in the ring; else it waits for one."""
-    if key.purpose == "authority":
-        return replace(key, x5c=(make_authority(_in_memory(key), now, _end(key), host),))
-    if key.purpose not in CERTIFIED:
-        return key
-    authorities = [one for one in ring.published("authority") if not one.over(now)]
-    if not authorities:
-        return replace(key, used_from=None)
-    authority = authorities[0]
-    ends = min(_end(key), _end(authority))
-    leaf = make_issuing(key.private.public_key(), authority.x5c[0], _in_memory(authority), now, ends, key.purpose, host)
-    return replace(key, x5c=(leaf, *authority.x5c))
-
-
-def _end(key: Key) -> datetime:
-    """Of a certificate: as long as what the key made is looked at."""
-    if key.use_by is None:
-        raise KeysError(f"{key.kid} has no end, and a certificate needs one")
-    return key.use_by + (PURPOSES[key.purpose].looked_at or timedelta())
-
-
-def _in_memory(key: SigningKey) -> ec.EllipticCurvePrivateKey:
-    if not isinstance(key.private, ec.EllipticCurvePrivateKey):
-        raise KeysError(f"{key.kid} is not at hand to sign certificates")
-    return key.private
+    return replace(ring, signing_keys=(certified(ring, key, now, host), *ring.signing_keys))

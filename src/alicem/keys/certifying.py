@@ -1,0 +1,98 @@
+"""Certificates for the keys that strangers and phones know: by the authority in the ring, or by an operator's that stays elsewhere.
+
+An operator's authority signs what `request` gives and `install` takes. Phones pinned the authority when they were enrolled, so a chain that
+ends elsewhere than the last one is refused unless it is meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from alicem.keys.authority import make_authority, make_issuing, name
+from alicem.keys.purposes import CERTIFIED, OVERLAP, PURPOSES
+from alicem.keys.ring import Key, KeyRefused, Keys, SigningKey
+
+
+def certified(ring: Keys, key: SigningKey, now: datetime, host: str) -> SigningKey:
+    """A new key with a certificate where it needs one and the authority's key is in the ring; else it waits for one."""
+    if key.purpose == "authority":
+        return replace(key, x5c=(make_authority(_in_memory(key), now, _end(key), host),))
+    if key.purpose not in CERTIFIED:
+        return key
+    authorities = [one for one in ring.published("authority") if not one.over(now)]
+    if not authorities:
+        return replace(key, used_from=None)
+    authority = authorities[0]
+    ends = min(_end(key), _end(authority))
+    leaf = make_issuing(key.private.public_key(), authority.x5c[0], _in_memory(authority), now, ends, key.purpose, host)
+    return replace(key, x5c=(leaf, *authority.x5c))
+
+
+def request(ring: Keys, kid: str, host: str) -> bytes:
+    """A certificate signing request (PKCS#10, PEM) for a key that waits for its certificate. Raises `KeyRefused`."""
+    key = _waiting(ring, kid)
+    subject = x509.SubjectAlternativeName([x509.DNSName(host)])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name(f"Alicem {key.purpose} {host}"))
+    signed = builder.add_extension(subject, critical=False).sign(_in_memory(key), SHA256())
+    return signed.public_bytes(Encoding.PEM)
+
+
+def installed(ring: Keys, kid: str, pem: bytes, now: datetime, *, new_authority: bool = False) -> Keys:
+    """The ring with the chain (PEM: the key's certificate, then its authority's) of a key that waited; it takes over after `OVERLAP`.
+
+    Raises `KeyRefused` for a chain of another key, that does not hold, that ends before the key, or at another authority than phones pinned.
+    """
+    key = _waiting(ring, kid)
+    chain = _chain(pem, key, now)
+    others = {one.x5c[-1] for one in ring.signing_keys if one.x5c and one.retired is None}
+    if others - {chain[-1]} and not new_authority:
+        raise KeyRefused(
+            "this chain ends at another authority than the keys in use: every phone would have to enrol again"
+        )
+    begins = now + OVERLAP if any(one.used_from for one in ring.published(key.purpose)) else now
+    placed = replace(key, x5c=chain, used_from=begins)
+    keys = (placed if one.kid == kid else one for one in ring.signing_keys)
+    return replace(ring, signing_keys=tuple(keys))
+
+
+def _waiting(ring: Keys, kid: str) -> SigningKey:
+    for key in ring.signing_keys:
+        if key.kid == kid and key.purpose in CERTIFIED and not key.x5c and key.retired is None:
+            return key
+    raise KeyRefused(f"no key {kid} waits for a certificate: see `alicem keys list`")
+
+
+def _chain(pem: bytes, key: SigningKey, now: datetime) -> tuple[bytes, bytes]:
+    try:
+        leaf, authority = x509.load_pem_x509_certificates(pem)
+        leaf.verify_directly_issued_by(authority)
+        constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+        raise KeyRefused("expected a certificate and the authority's that signed it, PEM, in this order") from error
+    if leaf.public_key() != key.private.public_key():
+        raise KeyRefused(f"this certificate is of another key than {key.kid}")
+    if not constraints.ca:
+        raise KeyRefused("the second certificate is not an authority's")
+    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc or leaf.not_valid_after_utc < _end(key):
+        raise KeyRefused(f"the certificate is to be valid from now to {_end(key):%Y-%m-%d}")
+    return leaf.public_bytes(Encoding.DER), authority.public_bytes(Encoding.DER)
+
+
+def _end(key: Key) -> datetime:
+    """Of a certificate: as long as what the key made is looked at."""
+    if key.use_by is None:
+        raise KeyRefused(f"{key.kid} has no end, and a certificate needs one")
+    return key.use_by + (PURPOSES[key.purpose].looked_at or timedelta())
+
+
+def _in_memory(key: SigningKey) -> ec.EllipticCurvePrivateKey:
+    if not isinstance(key.private, ec.EllipticCurvePrivateKey):
+        raise KeyRefused(f"{key.kid} is not at hand to sign certificates")
+    return key.private
