@@ -146,12 +146,12 @@ async def _life(parts: Parts) -> AsyncIterator[None]:
 
 
 async def _recur(parts: Parts, job: Job, seconds: float) -> None:
-    """Do a job again and again: a database that is away for a while ends none of them."""
+    """Do a job again and again: a database or a key that is away for a while ends none of them."""
     while True:
         try:
             await job(parts)
-        except DBAPIError as error:
-            _log.error("a job failed", job=job.__name__, error=type(error.orig).__name__)
+        except (DBAPIError, KeysError) as error:
+            _log.error("a job failed", job=job.__name__, error=type(getattr(error, "orig", error)).__name__)
         await asyncio.sleep(seconds)
 
 
@@ -169,6 +169,8 @@ async def _retain(parts: Parts) -> None:
         _log.info("retention", **asdict(report))
     except jobs.TooMany as refused:
         _log.warning("retention erased nothing: is the clock right?", due=refused.due, accounts=refused.accounts)
+    except jobs.TooManyRows as refused:
+        _log.warning("retention left the journal whole: is the clock right?", due=refused.due, rows=refused.rows)
 
 
 _RECURRING: tuple[tuple[Job, float], ...] = ((_seal, 1.0), (_sweep, 60.0), (_retain, 86_400.0))

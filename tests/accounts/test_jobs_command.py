@@ -70,7 +70,7 @@ def left(world: World) -> int:
 def test_it_erases_and_says_how_many(world: World, config: Path) -> None:
     result = run(config, "--json")
     assert result.exit_code == 0, result.output
-    expected = {"identity_check": 1, "idle": 0, "unfinished": 0, "phones": 0}
+    expected = {"identity_check": 1, "idle": 0, "unfinished": 0, "phones": 0, "journal_rows": 0}
     assert json.loads(result.stdout) == {"retention": expected}
     assert left(world) == 3
     again = run(config)
@@ -152,7 +152,9 @@ def test_the_server_does_it_by_itself_and_tells_counts_alone(
 ) -> None:
     log = serve_until(config, monkeypatch, lambda events: "retention" in events)
     assert left(world) == 3
-    assert '{"identity_check": 1, "idle": 0, "unfinished": 0, "phones": 0, "event": "retention"' in log
+    assert (
+        '{"identity_check": 1, "idle": 0, "unfinished": 0, "phones": 0, "journal_rows": 0, "event": "retention"' in log
+    )
 
 
 def test_the_server_erases_no_great_share_and_says_so(

@@ -42,6 +42,8 @@ def run(
         fail(str(error))
     except jobs.TooMany as error:
         fail(f"{error}. If the clock is right ({now:%d %B %Y}), run this again with --all; nothing was erased", REFUSED)
+    except jobs.TooManyRows as error:
+        fail(f"{error}. If the clock is right ({now:%d %B %Y}), run this again with --all; none was dropped", REFUSED)
     except DBAPIError as error:
         fail(f"the database: {error.orig}")
     if as_json:
@@ -56,12 +58,13 @@ _WORDS = {
     "idle": "accounts erased, not used for too long",
     "unfinished": "accounts erased, never activated",
     "phones": "phones removed, never activated",
+    "journal_rows": "rows of the journal dropped, their seals kept",
 }
 
 
 async def _run(settings: Settings, now: datetime, whatever_share: bool) -> jobs.Report:
     store = Store(settings.database.url)
-    columns = (TextColumn("accounts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("accounts and rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
             task = bar.add_task("", total=None)

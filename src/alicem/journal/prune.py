@@ -27,7 +27,7 @@ class TooManyRows(Exception):
 
 @dataclass(frozen=True)
 class Due:
-    """Segments `first` to `last` are older than their term: `rows` of them. `ends`: after which rows a transaction may end."""
+    """Segments `first` to `last` are older than their term, `rows` in all. `ends`: the rows after which a transaction ends."""
 
     first: int
     last: int
@@ -79,6 +79,4 @@ def _due(connection: Connection, before: int) -> Due | None:
         last, end = segment.number, segment.last
         if end - (ends[-1] if ends else oldest - 1) >= BATCH:
             ends.append(end)
-    if not last:
-        return None
-    return Due(first, last, end - oldest + 1, (*ends, end) if not ends or ends[-1] != end else tuple(ends))
+    return Due(first, last, end - oldest + 1, (*ends, end)) if last else None

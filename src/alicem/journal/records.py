@@ -212,14 +212,16 @@ def held(connection: Connection) -> int:
 
 
 def segment_of(connection: Connection, row: int) -> int | None:
-    """The number of the segment that covers a row. Sought by halves: no index is kept for it."""
+    """The number of the segment that covers a row; None for a row without, or a broken journal. Sought by halves: no index is kept for it."""
     newest = last_segment(connection)
     if newest is None or newest.last < row:
         return None
     low, high = 1, int(newest.number)
     while low < high:
         middle = (low + high) // 2
-        last = connection.execute(select(segments.c.last).where(segments.c.number == middle)).scalar_one()
+        last = connection.execute(select(segments.c.last).where(segments.c.number == middle)).scalar()
+        if last is None:
+            return None
         low, high = (low, middle) if last >= row else (middle + 1, high)
     return low
 
