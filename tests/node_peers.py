@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent / "peers"
-BUILD = Path(__file__).parent.parent.parent / "build"
+BUILD = Path(__file__).parent.parent / "build"
 _INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
