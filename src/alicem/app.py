@@ -7,7 +7,8 @@ import base64
 import binascii
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +17,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from alicem import jobs, journal, provider, reasons
 from alicem.accounts import endpoints as accounts_endpoints
@@ -35,8 +34,11 @@ from alicem.enrolment.pool import Pool
 from alicem.enrolment.registry_client import RegistryClient
 from alicem.face import ConfigurationError, models, read_configuration
 from alicem.keys import KeyRing, KeysError, RingFile
+from alicem.log import unhandled_in_loop
 from alicem.settings import Settings, SettingsError, secret
+from alicem.standing import Standing, schema_of
 from alicem.store import Store, upgrade
+from alicem.watch import Listener, Readiness, Watched, WatchedStore, Watcher
 from alicem.web import site
 from alicem.web.headers import SecurityHeaders, for_demo
 from alicem.web.pages import Pages
@@ -55,7 +57,16 @@ class Parts:
     registry: RegistryClient
     pool: Pool
     sessions: Sessions
+    readiness: Readiness
+    standing: Standing
+    watchers: Sequence[Watcher]
     app: Starlette
+
+    def drain(self) -> None:
+        """Take no new enrolment; those that are under way go on."""
+        self.sessions.draining = True
+        seconds = self.settings.service.drain_seconds
+        _log.info("draining", seconds=seconds, sessions=self.sessions.under_way)
 
 
 Job = Callable[[Parts], Coroutine[Any, Any, None]]
@@ -72,42 +83,84 @@ def master_key(settings: Settings) -> bytes:
 
 
 def _ring_unreadable(error: KeysError) -> None:
-    _log.error("the key file was replaced and cannot be read; the keys of before go on", reason=str(error))
+    """The keys of before go on."""
+    _log.error("key file not read", error=type(error.__cause__ or error).__name__)
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings) -> Parts:
+def watchers_of(settings: Settings) -> tuple[Watcher, ...]:
+    """Those the settings ask for; the libraries of the others are not even loaded. Raises `SettingsError`."""
+    found: list[Watcher] = []
+    if settings.metrics.listen is not None:
+        from alicem.watch.metrics import Metrics  # noqa: PLC0415 - loaded only where it is asked for
+
+        found.append(Metrics())
+    if settings.traces.endpoint is not None:
+        try:
+            from alicem.watch.traces import Traces  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise SettingsError("traces.endpoint wants requirements/traces.txt installed") from error
+        found.append(Traces(settings.traces.endpoint, settings.traces.sample, settings.service.worker))
+    return tuple(found)
+
+
+def build(settings: Settings, watchers: Sequence[Watcher] = ()) -> Parts:
     """Make every part. Raises `KeysError`, `SettingsError`, `models.ModelsMissingError`."""
     ring = RingFile(settings.keys.file, lambda: master_key(settings), _ring_unreadable)
-    store = Store(settings.database.url)
+    store = WatchedStore(settings.database.url, watchers) if watchers else Store(settings.database.url)
     upgrade(store.engine)
-    rng, origin = secrets.token_bytes, settings.service.origin
-    pages = Pages(demo_origin=settings.service.demo_origin, support_url=settings.service.support_url)
+    with store.engine.connect() as connection:
+        schema = schema_of(connection)
+    rng = secrets.token_bytes
     offers, registry, pool = (
         Offers(now, rng),
         RegistryClient(settings.registry),
         Pool(_nursery(settings), settings.trust.folder, settings.limits),
     )
     sessions = Sessions(Enrolment(settings, store, ring, offers, pool, registry, now, rng))
+    standing = Standing(store, ring, registry, pool, sessions, now, schema)
+    readiness = Readiness(standing.checks(), settings.service.roles, time.monotonic)
+    routes = _routes(settings, store, ring, offers, sessions, readiness)
+    app = Starlette(routes=routes, middleware=list(_middleware(settings, watchers)))
+    parts = Parts(settings, store, ring, registry, pool, sessions, readiness, standing, watchers, app)
+    app.router.lifespan_context = lambda _app: _life(parts)
+    return parts
+
+
+def _middleware(settings: Settings, watchers: Sequence[Watcher]) -> Iterator[Middleware]:
+    """The outermost first."""
+    yield Middleware(Watched, watchers=watchers, rng=secrets.token_bytes, access=settings.log.access)
+    for watcher in watchers:
+        yield Middleware(watcher.middleware)
+    origin, demo = settings.service.origin, settings.service.demo_origin
+    yield Middleware(SecurityHeaders, origin=origin, sources=for_demo(demo))
+
+
+def _routes(
+    settings: Settings, store: Store, ring: KeyRing, offers: Offers, sessions: Sessions, readiness: Readiness
+) -> list[BaseRoute]:
+    """Of this worker's roles; asked one after the other, so that what phones ask most comes first."""
+    rng, origin, roles = secrets.token_bytes, settings.service.origin, settings.service.roles
+    pages = Pages(demo_origin=settings.service.demo_origin, support_url=settings.service.support_url)
     instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))
-    clients = provider.load(settings.service.clients)
-    routes = [  # asked one after the other: what phones ask most comes first
+    of_roles: dict[str, Callable[[], Sequence[BaseRoute]]] = {
+        "web": lambda: site.routes(pages, settings, reasons.load()),
+        "enrolment": lambda: enrolment_endpoints.routes(sessions),
+        "provider": lambda: provider.routes(
+            provider.Provider(settings, store, ring, provider.load(settings.service.clients), now, rng, pages)
+        ),
+    }
+    return [
         *accounts_endpoints.routes(accounts_endpoints.Accounts(settings, store, instructions, pages, now, rng)),
-        Route("/live", _live),
+        *readiness.routes(),
         *static_routes(),
-        *site.routes(pages, settings, reasons.load()),
         *credential_endpoints.routes(credential_endpoints.Credentials(settings, store, ring, offers, now, rng)),
         *notices.routes(settings, store, ring, now, rng),
-        *enrolment_endpoints.routes(sessions),
-        *provider.routes(provider.Provider(settings, store, ring, clients, now, rng, pages)),
+        *(route for role in roles for route in of_roles[role]()),
     ]
-    headers = Middleware(SecurityHeaders, origin=origin, sources=for_demo(settings.service.demo_origin))
-    parts = Parts(settings, store, ring, registry, pool, sessions, Starlette(routes=routes, middleware=[headers]))
-    parts.app.router.lifespan_context = lambda _app: _life(parts)
-    return parts
 
 
 def _nursery(settings: Settings) -> Nursery:
@@ -121,19 +174,16 @@ def _nursery(settings: Settings) -> Nursery:
     return nursery(settings.trust.folder, shared=settings.face.shared, networks=networks)
 
 
-async def _live(_request: Request) -> Response:
-    """The process answers. FranceConnect's status address too."""
-    return JSONResponse({"status": "up"})
-
-
 @contextlib.asynccontextmanager
 async def _life(parts: Parts) -> AsyncIterator[None]:
     """Warm a session process, run the recurring jobs, and leave nothing behind at the end."""
+    asyncio.get_running_loop().set_exception_handler(unhandled_in_loop)
     if "enrolment" in parts.settings.service.roles and models.ready():
         parts.pool.warm()
     recurring = [asyncio.create_task(_recur(parts, job, seconds)) for job, seconds in _RECURRING]
     try:
-        yield
+        async with _listening(parts):
+            yield
     finally:
         for task in recurring:
             task.cancel()
@@ -143,6 +193,29 @@ async def _life(parts: Parts) -> AsyncIterator[None]:
         await parts.registry.close()
         await _seal(parts)
         parts.store.close()
+        for watcher in parts.watchers:
+            await asyncio.to_thread(watcher.close)
+
+
+@contextlib.asynccontextmanager
+async def _listening(parts: Parts) -> AsyncIterator[None]:
+    """Prometheus's address, where it is asked for."""
+    listen = parts.settings.metrics.listen
+    if listen is None:
+        yield
+        return
+
+    async def page() -> bytes:
+        checks = {name: float(well) for name, well in (await parts.readiness.look()).items()}
+        gauges = {**await parts.standing.gauges(), "alicem_check": checks}
+        return b"".join(watcher.page(gauges) for watcher in parts.watchers)
+
+    listener = Listener(listen, page)
+    await listener.start()
+    try:
+        yield
+    finally:
+        await listener.close()
 
 
 async def _recur(parts: Parts, job: Job, seconds: float) -> None:

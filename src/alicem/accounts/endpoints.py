@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,6 +22,8 @@ from alicem.web.limits import Limit
 from alicem.web.pages import Pages
 
 _BODY = 16 * 1024
+_LIMITED = Outcome(429, {"outcome": "rate_limited"})
+_log = structlog.get_logger("alicem")
 
 
 @dataclass(frozen=True)
@@ -40,23 +43,27 @@ def routes(room: Accounts) -> list[Route]:
 
     async def challenge(request: Request) -> Response:
         if not phone_limit.admits(request):
-            return _answer(Outcome(429, {"outcome": "rate_limited"}))
+            return _answer(_LIMITED)
         return JSONResponse({"challenge": room.instructions.challenge(), "expires_in": challenges.SECONDS})
 
     async def instruction(request: Request) -> Response:
-        if not phone_limit.admits(request):
-            return _answer(Outcome(429, {"outcome": "rate_limited"}))
+        outcome = await _perform(request) if phone_limit.admits(request) else _LIMITED
+        _log.debug("instruction", outcome=outcome.body["outcome"])
+        return _answer(outcome)
+
+    async def _perform(request: Request) -> Outcome:
         try:
             body = await json_of(request, _BODY)
         except (BadToken, BodyTooLarge):
-            return _answer(UNIFORM)
-        return _answer(await room.instructions.perform(body.get("instruction", ""), body.get("assertion")))
+            return UNIFORM
+        return await room.instructions.perform(body.get("instruction", ""), body.get("assertion"))
 
     async def suspension_page(request: Request) -> Response:
         return room.pages.render(request, "accounts/suspend.html", outcome=None)
 
     async def suspend(request: Request) -> Response:
         if not suspension_limit.admits(request):
+            _log.debug("suspension", outcome="limited")
             return room.pages.render(request, "accounts/suspend.html", status=429, outcome="limited")
         try:
             typed = (await form_of(request, _BODY)).get("code", "")
@@ -64,6 +71,7 @@ def routes(room: Accounts) -> list[Route]:
             typed = ""
         done = await room.store.write(lambda c: suspension.suspend(c, typed, room.clock(), room.rng))
         outcome, status = ("done", 200) if done else ("not_found", 404)
+        _log.debug("suspension", outcome=outcome)
         return room.pages.render(request, "accounts/suspend.html", status=status, outcome=outcome)
 
     return [

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
-import uvicorn
 
 from alicem import journal
-from alicem.app import build, now
-from alicem.cli.says import REFUSED, fail, out
+from alicem.app import build, now, watchers_of
+from alicem.cli.says import REFUSED, TECHNICAL, fail, out
 from alicem.enrolment import sandbox
 from alicem.enrolment.children import can_fork
 from alicem.enrolment.pool import places
@@ -20,35 +21,35 @@ from alicem.keys import KeysError
 from alicem.log import configure
 from alicem.settings import Settings, SettingsError, load, production_refusals
 from alicem.store import Store, upgrade
-from alicem.web.http import BoundedHttp
+from alicem.watch import tap
+from alicem.web.server import Server, config_of
 
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
 db_app = typer.Typer(no_args_is_help=True, help="The provider's database.")
 
 
 def serve(config: Config = Path("alicem.toml")) -> None:
-    """Run the provider."""
+    """Run the provider. SIGTERM lets enrolments under way come to their end, a second one does not; SIGHUP opens the log file again."""
     try:
         settings = load(config)
-        configure(settings.log)
-        if not models.ready():
+        watchers = watchers_of(settings)
+        reopen = configure(settings.log, *([tap(watchers)] if watchers else []))
+        if "enrolment" in settings.service.roles and not models.ready():
             fail("the face networks are missing: run `alicem face models build`")
-        parts = build(settings)
+        parts = build(settings, watchers)
     except (KeysError, SettingsError) as error:
         fail(str(error))
-    host, _, port = settings.service.listen.rpartition(":")
-    structlog.get_logger("alicem").info("serving", listen=settings.service.listen, profile=settings.service.profile)
-    uvicorn.run(
-        parts.app,
-        host=host,
-        port=int(port),
-        log_config=None,
-        access_log=False,
-        http=BoundedHttp,
-        ws_max_size=1 << 18,
-        timeout_graceful_shutdown=2,
-        server_header=False,
+    service = settings.service
+    signal.signal(signal.SIGHUP, lambda *_: reopen())
+    structlog.get_logger("alicem").info(
+        "serving", listen=service.listen, profile=service.profile, worker=service.worker, roles=service.roles
     )
+    sessions = parts.sessions
+    server = Server(config_of(parts.app, service), parts.drain, lambda: sessions.under_way, service.drain_seconds)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(TECHNICAL)
 
 
 def check(config: Config = Path("alicem.toml")) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import structlog
 from starlette.requests import Request
@@ -29,7 +30,14 @@ class Sessions:
 
     def __init__(self, room: Enrolment) -> None:
         self.room = room
+        self.draining = False
+        """Whether this worker takes no new enrolment, because it is to end."""
         self._by_name: dict[str, Session] = {}
+
+    @property
+    def under_way(self) -> int:
+        """Enrolments that have begun and not ended."""
+        return sum(session.task is not None and not session.task.done() for session in self._by_name.values())
 
     def open(self) -> Session | None:
         """A new session, or None when this worker holds too many."""
@@ -62,10 +70,11 @@ class Sessions:
     async def _run(self, session: Session) -> None:
         assert session.chosen is not None  # noqa: S101 - begun by `choose`
         journey = Journey(self.room, session, session.chosen)
-        close_code = 4500
+        close_code, began = 4500, time.monotonic()
         try:
             close_code = await self._walk(journey)
         finally:
+            _log.info("enrolment ended", outcome=_outcome(close_code), seconds=round(time.monotonic() - began, 1))
             self._forget(session)
             await self._end_process(session)
             await session.end(close_code)
@@ -115,11 +124,16 @@ class Sessions:
         reason, room = refusal.reason, self.room
         await self._end_process(journey.session)
         journey.session.refuse(reason, final=True, tries_left=refusal.tries_left, **journey.demo_measurements())
-        _log.info("refused", reason=reason.name)
+        _log.info("refused", step=journey.session.current.get("name", "choose"), reason=reason.name)
         content = {"reason": reason.name, "path": journey.chosen.path}
         now = room.clock()
         await room.store.write(lambda c: journal.append(c, now, "enrolment_refused", room.rng, content=content))
         return 4503 if reason.name == "busy" else close_code
+
+
+def _outcome(close_code: int) -> str:
+    """How an enrolment ended, in a word (enrolment.md, *Close codes*)."""
+    return {1000: "done", 4403: "refused", 4503: "refused", 4408: "expired"}.get(close_code, "broken")
 
 
 def routes(sessions: Sessions) -> list[BaseRoute]:
@@ -128,16 +142,32 @@ def routes(sessions: Sessions) -> list[BaseRoute]:
     limit = Limit(room.settings.limits.enrolments_per_hour_and_address, 3600, room.clock)
 
     async def start(request: Request) -> Response:
-        session = sessions.open() if limit.admits(request) else None
+        if sessions.draining:  # not counted: the proxy asks another worker
+            return _closed("draining", "busy", 503, 5)
+        if not limit.admits(request):
+            return _closed("rate_limited", "rate_limited", 429, 3600)
+        session = sessions.open()
         if session is None:
-            return JSONResponse({"reason": "rate_limited", "retry_after": 3600}, 429, {"Retry-After": "3600"})
+            return _closed("full", "rate_limited", 429, 3600)
+        _log.debug("enrolment asked", outcome="begun")
         body = {
             "session": session.name,
             "url": f"/enrolment/{service.worker}/{session.name}",
             "terms_version": service.terms_version,
             "expires_in": int(room.settings.limits.enrolment_seconds),
         }
-        return JSONResponse(body, 201)
+        response = JSONResponse(body, 201)
+        # Its offer is in this worker's memory: a proxy before several brings what is asked of `/credential` to the one named here.
+        response.set_cookie(
+            "worker",
+            service.worker,
+            max_age=int(room.settings.limits.enrolment_seconds),
+            path="/credential",
+            secure=service.origin.startswith("https:"),
+            httponly=True,
+            samesite="strict",
+        )
+        return response
 
     async def connect(socket: WebSocket) -> None:
         session = sessions.find(socket.path_params["name"])
@@ -152,6 +182,11 @@ def routes(sessions: Sessions) -> list[BaseRoute]:
         Route("/enrolment", start, methods=["POST"]),
         WebSocketRoute(f"/enrolment/{service.worker}/{{name}}", connect),
     ]
+
+
+def _closed(outcome: str, reason: str, status: int, seconds: int) -> Response:
+    _log.debug("enrolment asked", outcome=outcome)
+    return JSONResponse({"reason": reason, "retry_after": seconds}, status, {"Retry-After": str(seconds)})
 
 
 def _allowed(socket: WebSocket, origin: str) -> bool:

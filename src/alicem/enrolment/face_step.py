@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection
 
 from alicem import journal
@@ -23,6 +24,7 @@ from alicem.reasons import Reason, Refused, load
 ERASED = ("document_lines", "chip_answers", "portrait", "frames", "embeddings")
 """What is gone with the session process."""
 
+_log = structlog.get_logger("alicem.enrolment")
 LEFT_OUT = {"may_be_left_out": list(MAY_BE_LEFT_OUT)}
 
 
@@ -89,6 +91,7 @@ async def _try(journey: Journey, order: dict[str, Any]) -> dict[str, Any]:
     told = await journey.told("face", within=TRY_SECONDS + room.settings.limits.session_answer_seconds)
     journey.measurements = {name: told.get(name) for name in ("scores", "thresholds", "missed")}
     await room.store.write(lambda c: _note(c, journey, number, told))
+    _log.info("face try", outcome=told["outcome"], reason=told.get("reason"))
     return told
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 import aiosmtplib
+import structlog
 
 from alicem.reasons import Refused
 from alicem.settings import Mail, secret
 
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 _ATTEMPTS = 2
+_log = structlog.get_logger("alicem.enrolment")
 
 _TEXTS = {
     "fr": (
@@ -44,14 +47,23 @@ async def send_code(settings: Mail, address: str, code: str, language: str) -> N
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=settings.sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     message.set_content(text.format(code=code))
+    began = time.monotonic()
+    sent = await _sent(settings, message)
+    outcome, seconds = "sent" if sent else "failed", round(time.monotonic() - began, 3)
+    _log.info("letter", outcome=outcome, seconds=seconds)
+    if not sent:
+        raise Refused("mail_unavailable")
+
+
+async def _sent(settings: Mail, message: EmailMessage) -> bool:
     for attempt in range(_ATTEMPTS):
         try:
             await _send(settings, message)
         except (aiosmtplib.SMTPException, OSError):
             await asyncio.sleep(attempt + 0.5)
         else:
-            return
-    raise Refused("mail_unavailable")
+            return True
+    return False
 
 
 async def _send(settings: Mail, message: EmailMessage) -> None:

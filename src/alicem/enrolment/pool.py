@@ -52,6 +52,25 @@ class Pool:
         self._warm: asyncio.Task[SessionProcess] | None = None
         self._trusted: object = None
         self._all: set[SessionProcess] = set()
+        self._started = False
+
+    @property
+    def busy(self) -> int:
+        """Places that are taken."""
+        return self._busy
+
+    @property
+    def waiting(self) -> int:
+        """People in the queue."""
+        return len(self._queue)
+
+    @property
+    def starts(self) -> bool:
+        """Whether processes can be started here: the last start ended well. One that failed is tried again."""
+        if self._warm is not None and self._warm.done() and not self._started:
+            self._warm = None
+            self.warm()
+        return self._started
 
     def warm(self) -> None:
         """Begin to prepare one process ahead of the next person."""
@@ -91,7 +110,12 @@ class Pool:
 
     async def _start(self) -> SessionProcess:
         began = time.monotonic()
-        process = await self._nursery.start()
+        try:
+            process = await self._nursery.start()
+        except ProcessDied:
+            self._started = False
+            raise
+        self._started = True
         process.patience = self._limits.session_answer_seconds
         _log.info("session process warm", seconds=round(time.monotonic() - began, 2), layers=process.layers)
         return process

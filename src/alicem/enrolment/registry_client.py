@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,6 +62,8 @@ class RegistryClient:
         """Raises `SettingsError`: no token, or certificates that cannot be read."""
         token = secret(settings.token_file, "ALICEM_REGISTRY_TOKEN")
         self._seconds = settings.timeout_seconds
+        self.reachable = True
+        """Whether it answered when it was last asked, and as its contract says."""
         self._client = connect(settings)
         self._client.headers["Authorization"] = f"Bearer {token}"
 
@@ -72,7 +76,7 @@ class RegistryClient:
         try:
             return civil_status(answer["civil_status"])
         except (KeyError, TypeError, ValueError) as error:
-            _log.error("registry answered", path="/v1/check", outcome="civil status of another form")
+            _log.error("registry asked", call="check", outcome="wrong", said="civil status of another form")
             raise Refused("registry_unavailable") from error
 
     async def write_to_holder(self, query: DocumentQuery, reference: str, at: datetime) -> None:
@@ -88,18 +92,30 @@ class RegistryClient:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_PAUSE * attempt)
+            began = time.monotonic()
             try:
                 async with asyncio.timeout(
                     self._seconds
                 ):  # httpx counts each piece by itself: drops would go on for ever
-                    return await self._ask(path, body)
+                    tree = await self._ask(path, body)
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, _Away) as error:
-                outcome = str(error) if isinstance(error, _Away) else type(error).__name__
-                _log.warning("registry away", path=path, outcome=outcome, attempt=attempt + 1)
+                late = isinstance(error, (TimeoutError, httpx.TimeoutException))
+                self._asked(path, "timed_out" if late else "away", began, error)
             except _Wrong as error:
-                _log.error("registry answered", path=path, outcome=str(error))
+                self._asked(path, "wrong", began, error)
                 break
+            else:
+                self._asked(path, "answered", began)
+                return tree
         raise Refused("registry_unavailable")
+
+    def _asked(self, path: str, outcome: str, began: float, error: Exception | None = None) -> None:
+        self.reachable = outcome == "answered"
+        said = str(error) if isinstance(error, (_Away, _Wrong)) else type(error).__name__
+        why = {} if error is None else {"said": said}
+        level = {"answered": logging.INFO, "wrong": logging.ERROR}.get(outcome, logging.WARNING)
+        seconds = round(time.monotonic() - began, 3)
+        _log.log(level, "registry asked", call=path.rpartition("/")[2], outcome=outcome, seconds=seconds, **why)
 
     async def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         async with self._client.stream("POST", path, json=dict(body)) as answer:

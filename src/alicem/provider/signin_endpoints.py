@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 import segno
+import structlog
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -26,6 +27,7 @@ from alicem.web.text import language_of
 
 Handler = Callable[[Provider, Request], Awaitable[Response]]
 _MOST_ANSWER = 64 * 1024
+_log = structlog.get_logger("alicem")
 
 
 def page(provider: Provider, request: Request, signin: Signin, now: datetime) -> Response:
@@ -112,6 +114,7 @@ async def cancel(provider: Provider, request: Request) -> Response:
     provider.waiting.wake(browser.signin)
     if signin is None:
         return refusal_page(provider, request, "signin_expired")
+    _log.debug("sign-in", outcome="cancelled")
     return _back_refused(provider, signin, "cancelled")
 
 
@@ -131,6 +134,7 @@ async def take_answer(provider: Provider, request: Request) -> Response:
         outcome = await answers.receive(provider, await form_of(request, _MOST_ANSWER))
     except Unreadable:
         outcome = "wire_malformed"
+    _log.debug("sign-in", outcome=outcome)
     return JSONResponse({"outcome": outcome}, 200 if outcome == answers.DONE else 400, NOT_STORED)
 
 

@@ -59,6 +59,11 @@ class Store:
                 self._lookups = self.engine.connect()
             return run(self._lookups, work, kept=False)
 
+    @property
+    def waiting(self) -> int:
+        """Works that wait to be written."""
+        return self._writer.waiting
+
     def close(self) -> None:
         """Finish what waits, then let go of the database."""
         self._writer.close()

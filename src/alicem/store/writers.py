@@ -45,6 +45,11 @@ class GroupWriter:
         self._works.put((work, caller))
         return await caller
 
+    @property
+    def waiting(self) -> int:
+        """Works that no thread has taken yet."""
+        return self._works.qsize()
+
     def close(self) -> None:
         self._works.put(None)
         for thread in self._threads:

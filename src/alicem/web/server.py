@@ -1,0 +1,54 @@
+"""uvicorn as the provider runs it: told to end, it lets what is under way come to its end first."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from alicem.settings import Service
+from alicem.web.http import BoundedHttp
+
+
+class Server(uvicorn.Server):
+    """On the first SIGTERM `drain` is called, and the server ends when `under_way` is 0 or `seconds` are over; on the second at once."""
+
+    def __init__(
+        self, config: uvicorn.Config, drain: Callable[[], None], under_way: Callable[[], int], seconds: float
+    ) -> None:
+        super().__init__(config)
+        self._drain, self._under_way, self._seconds = drain, under_way, seconds
+        self._until: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM and self._until is None:
+            self._until = time.monotonic() + self._seconds
+            self._drain()
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        drained = self._until is not None and (self._under_way() == 0 or time.monotonic() >= self._until)
+        return await super().on_tick(counter) or drained
+
+
+def config_of(app: ASGIApp, service: Service) -> uvicorn.Config:
+    host, _, port = service.listen.rpartition(":")
+    return uvicorn.Config(
+        app,
+        host=host.strip("[]"),
+        port=int(port),
+        log_config=None,
+        access_log=False,
+        http=BoundedHttp,
+        ws_max_size=1 << 18,
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        # Whoever is believed here chooses the address that limits count: nobody, unless the settings name them.
+        proxy_headers=bool(service.trusted_proxies),
+        forwarded_allow_ips=list(service.trusted_proxies),
+    )
