@@ -18,6 +18,7 @@ from starlette.routing import Mount
 
 from alicem import accounts, credential, jose, reasons
 from alicem.accounts import NewAccount, suspension
+from alicem.credential import status
 from alicem.evidence import Evidence, Level
 from alicem.phone.code import pin_key
 from alicem.web import site
@@ -95,6 +96,7 @@ def seed(
     )
 
     def create(connection: Any) -> int:
+        status.allocate(connection, lambda _: index.to_bytes(4, "big"))
         number = accounts.create(connection, new, index, ring=world.ring, now=world.clock(), rng=os.urandom)
         if active and beside is None:
             activate(connection, number)
@@ -107,7 +109,7 @@ def seed(
         proven,
         jose.public_key(jwk),
         issuer,
-        status={"status_list": {"idx": index, "uri": f"{world.origin}/status/0"}},
+        status=status.reference(world.origin, index),
         origin=world.origin,
         now=world.clock(),
         lifetime=timedelta(days=365),

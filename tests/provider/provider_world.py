@@ -32,6 +32,7 @@ from alicem.accounts import endpoints as accounts_endpoints
 from alicem.accounts.instruction import Instructions
 from alicem.accounts.tables import accounts as accounts_table
 from alicem.accounts.tables import phones as phones_table
+from alicem.credential import status
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
 from alicem.evidence import Path as EnrolmentPath
 from alicem.keys import KeyRing
@@ -290,6 +291,7 @@ def enrol(
     )
 
     def create(connection: Any) -> int:
+        status.allocate(connection, lambda _: world.people.to_bytes(4, "big"))
         number = accounts.create(connection, new, world.people, ring=world.ring, now=world.clock(), rng=os.urandom)
         if active:
             activate(connection, number)
@@ -301,7 +303,7 @@ def enrol(
         proven,
         device_key,
         issuer,
-        status={"status_list": {"idx": world.people, "uri": f"{world.origin}/status/0"}},
+        status=status.reference(world.origin, world.people),
         origin=world.origin,
         now=world.clock(),
         lifetime=lifetime,

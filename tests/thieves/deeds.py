@@ -211,7 +211,7 @@ def _forged(loot: Loot, *, nonce: str, aud: str) -> tuple[str, str]:
         proven,
         own.public_key(),
         key,
-        status={},
+        status=credential.status.reference(loot.world.origin, 1),
         origin=loot.world.origin,
         now=datetime.now(UTC),
         lifetime=timedelta(days=30),

@@ -4,6 +4,7 @@ from alicem.credential.issue import issue
 from alicem.credential.offers import Offer, Offers
 from alicem.credential.present import CredentialRefused, Expected, Presentation, verify_presentation
 from alicem.credential.status import Status, allocate, set_status
+from alicem.credential.status import current as current_status
 
 __all__ = [
     "CredentialRefused",
@@ -13,6 +14,7 @@ __all__ = [
     "Presentation",
     "Status",
     "allocate",
+    "current_status",
     "issue",
     "set_status",
     "verify_presentation",

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from alicem.credential import metadata, status
-from alicem.credential.issuance import IssuanceRefused, Issuer
+from alicem.credential.issuance import IssuanceError, Issuer
 from alicem.credential.offers import Offers
 from alicem.credential.published import StatusLists
 from alicem.jose import BadToken
@@ -57,10 +57,10 @@ def routes(room: Credentials) -> list[Route]:
             try:
                 response: Response = await handler(room, request)
             except BodyTooLarge:
-                return _refused(IssuanceRefused("invalid_request", "too large", 413))
+                return _refused(IssuanceError("invalid_request", "too large", 413))
             except BadToken as error:
-                return _refused(IssuanceRefused("invalid_request", str(error)))
-            except IssuanceRefused as refused:
+                return _refused(IssuanceError("invalid_request", str(error)))
+            except IssuanceError as refused:
                 return _refused(refused)
             return response
 
@@ -110,7 +110,7 @@ async def _credential(room: Credentials, request: Request) -> Response:
     try:
         asked = await json_of(request)
     except BadToken as error:
-        raise IssuanceRefused("invalid_credential_request", str(error)) from error
+        raise IssuanceError("invalid_credential_request", str(error)) from error
     issued = await room.issuer.credential(token if scheme.lower() == "bearer" else "", asked)
     return JSONResponse(issued, headers=_NOT_STORED)
 
@@ -129,17 +129,17 @@ async def _aggregation(room: Credentials, _request: Request) -> Response:
 async def _status(room: Credentials, request: Request) -> Response:
     """Token Status List §8. Whoever keeps a copy asks whether it is still right; verifiers may keep it for its `ttl`."""
     if "time" in request.query_params:
-        return _refused(IssuanceRefused("historical_resolution_not_supported", "only the list of now (§8.4)", 501))
+        return _refused(IssuanceError("historical_resolution_not_supported", "only the list of now (§8.4)", 501))
     published = await room.lists.get(request.path_params["number"])
     if published is None:
-        return _refused(IssuanceRefused("unknown_status_list", "there is no such list", 404))
+        return _refused(IssuanceError("unknown_status_list", "there is no such list", 404))
     headers = {**_FOR_ALL, "Cache-Control": "public, no-cache", "ETag": published.etag}
     if published.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(published.token, media_type=f"application/{status.TYP}", headers=headers)
 
 
-def _refused(refused: IssuanceRefused) -> Response:
+def _refused(refused: IssuanceError) -> Response:
     headers = dict(_NOT_STORED)
     if refused.status == 401:
         headers["WWW-Authenticate"] = f'Bearer error="{refused.error}"'  # RFC 6750 §3

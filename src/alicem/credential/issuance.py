@@ -23,7 +23,7 @@ from alicem.store import Store
 _PROOF_AGE = 300  # seconds
 
 
-class IssuanceRefused(Exception):
+class IssuanceError(Exception):
     """`error`: of OpenID4VCI 1.0 §8.3.1, or of RFC 6749 §5.2. `text`: for developers; holds nothing that was sent."""
 
     def __init__(self, error: str, text: str, status: int = 400) -> None:
@@ -45,12 +45,12 @@ class Issuer:
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
         """§6: an access token for a code. The code came over the enrolment's own session to the phone, so a transaction code would protect nothing."""
         if form.get("grant_type") != GRANT:
-            raise IssuanceRefused("unsupported_grant_type", "only pre-authorized codes")
+            raise IssuanceError("unsupported_grant_type", "only pre-authorized codes")
         if "tx_code" in form:
-            raise IssuanceRefused("invalid_request", "no transaction code belongs to this offer")
+            raise IssuanceError("invalid_request", "no transaction code belongs to this offer")
         token = self.offers.redeem(form.get("pre-authorized_code", ""))
         if token is None:
-            raise IssuanceRefused("invalid_grant", "the code is unknown, used or over")
+            raise IssuanceError("invalid_grant", "the code is unknown, used or over")
         return {"access_token": token, "token_type": "Bearer", "expires_in": int(LIFE.total_seconds())}
 
     async def credential(self, token: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,20 +68,20 @@ class Issuer:
 
     def deferred(self) -> dict[str, Any]:
         """§9: whatever is issued is issued at once."""
-        raise IssuanceRefused("invalid_transaction_id", "nothing was deferred: credentials are issued at once")
+        raise IssuanceError("invalid_transaction_id", "nothing was deferred: credentials are issued at once")
 
     def _check_proof(self, proof: str, holder: EllipticCurvePublicKey) -> None:
         """Appendix F.1, F.4: by the key that signed the enrolment, over a nonce of ours."""
         try:
             payload = jose.verify(proof, holder, "openid4vci-proof+jwt")
         except BadToken as error:
-            raise IssuanceRefused("invalid_proof", str(error)) from error
+            raise IssuanceError("invalid_proof", str(error)) from error
         made = payload.get("iat")
         age = int(self.clock().timestamp()) - made if isinstance(made, int) else _PROOF_AGE + 1
         if payload.get("aud") != self.settings.service.origin or abs(age) > _PROOF_AGE:
-            raise IssuanceRefused("invalid_proof", "for another audience, or too old")
+            raise IssuanceError("invalid_proof", "for another audience, or too old")
         if not self.offers.take_nonce(str(payload.get("nonce", ""))):
-            raise IssuanceRefused("invalid_nonce", "not ours, used or over")
+            raise IssuanceError("invalid_nonce", "not ours, used or over")
 
     def _issue(self, connection: Connection, offer: Offer, now: datetime) -> str:
         index = status.allocate(connection, self.rng)
@@ -100,23 +100,23 @@ class Issuer:
 
 
 def proof_of(asked: Mapping[str, Any]) -> str:
-    """The one key proof of a credential request, of which everything else is checked. Raises `IssuanceRefused`."""
+    """The one key proof of a credential request, of which everything else is checked. Raises `IssuanceError`."""
     if "credential_identifier" in asked:
-        raise IssuanceRefused("unknown_credential_identifier", "none was given with the access token")
+        raise IssuanceError("unknown_credential_identifier", "none was given with the access token")
     if not isinstance(asked.get("credential_configuration_id"), str):
-        raise IssuanceRefused("invalid_credential_request", "no credential_configuration_id")
+        raise IssuanceError("invalid_credential_request", "no credential_configuration_id")
     if asked["credential_configuration_id"] != CONFIGURATION:
-        raise IssuanceRefused("unknown_credential_configuration", f"only {CONFIGURATION}")
+        raise IssuanceError("unknown_credential_configuration", f"only {CONFIGURATION}")
     if "credential_response_encryption" in asked:
-        raise IssuanceRefused("invalid_encryption_parameters", "answers are not encrypted")
+        raise IssuanceError("invalid_encryption_parameters", "answers are not encrypted")
     proofs = asked.get("proofs")
     jwts = proofs.get("jwt") if isinstance(proofs, dict) and proofs.keys() == {"jwt"} else None
     if not isinstance(jwts, list) or not jwts or not all(isinstance(one, str) for one in jwts):
-        raise IssuanceRefused("invalid_proof", "one proof of type jwt is expected")
+        raise IssuanceError("invalid_proof", "one proof of type jwt is expected")
     if len(jwts) > 1:
-        raise IssuanceRefused("invalid_credential_request", "no batches: one copy is issued, for one key")
+        raise IssuanceError("invalid_credential_request", "no batches: one copy is issued, for one key")
     return str(jwts[0])
 
 
-def _bad_token() -> IssuanceRefused:
-    return IssuanceRefused("invalid_token", "the access token is unknown, used or over", 401)
+def _bad_token() -> IssuanceError:
+    return IssuanceError("invalid_token", "the access token is unknown, used or over", 401)

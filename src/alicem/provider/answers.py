@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from alicem import jose, journal
 from alicem.accounts import ApprovingPhone, take_approval
-from alicem.credential import CredentialRefused, Expected, Presentation, verify_presentation
+from alicem.credential import CredentialRefused, Expected, Presentation, Status, current_status, verify_presentation
 from alicem.evidence import Level
 from alicem.jose import BadToken
 from alicem.provider import records, references, request_objects
@@ -164,6 +164,7 @@ def _conclude(connection: Connection, provider: Provider, signin: Signin, shown:
     phone = take_approval(connection, approval_digest(signin), now)
     try:
         approved = judge(provider, signin, phone, shown)
+        _require_in_force(connection, shown)
     except Refused as refused:
         return _end_refused(connection, provider, signin.signin, refused.reason.name, now)
     sealed = _seal(provider, signin, approved, now)
@@ -171,6 +172,12 @@ def _conclude(connection: Connection, provider: Provider, signin: Signin, shown:
         return "signin_expired"
     journal.append(connection, now, "signed_in", provider.rng, content={"level": approved.level.acr})
     return DONE
+
+
+def _require_in_force(connection: Connection, shown: Shown) -> None:
+    """What the database says of this very credential now, never a published list. Raises `Refused`."""
+    if not isinstance(shown, str) and current_status(connection, shown[0].status_index) is not Status.VALID:
+        raise Refused("credential_revoked")
 
 
 def _end_refused(connection: Connection, provider: Provider, signin: str, reason: str, now: datetime) -> str:
