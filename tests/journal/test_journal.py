@@ -1,92 +1,112 @@
-"""The journal: any change, gap, cut or reordering shows; erasing what a row says does not."""
+"""The journal: rows, seals, what is erased, what waits, and the tree under a seal."""
 
-import re
+import hashlib
 import secrets
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from journals import ERASED, NOW, new_key, stored, written
 from sqlalchemy import Connection
 
-from alicem import journal, keys
-from alicem.journal.chain import JournalBroken, merkle_root
-from alicem.journal.records import erase_content
-from alicem.keys import KeyRing
+from alicem import journal
+from alicem.journal import public_keys, verify_parts
+from alicem.journal.chain import OF_ACCOUNTS, merkle_root
+from alicem.journal.records import Window, erase_content
 from alicem.store import Store
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
+KEY = new_key()
 
 
 @pytest.fixture
-def ring(tmp_path: Path) -> KeyRing:
-    return keys.create(tmp_path / "k", b"m" * 32, now=NOW, rng=secrets.token_bytes, host="x")
+def connection(database_url: str) -> Iterator[Connection]:
+    with written(database_url, KEY) as connection:
+        yield connection
 
 
-@pytest.fixture
-def connection(database_url: str, ring: KeyRing) -> Iterator[Connection]:
-    """Three segments of five rows, two rows waiting."""
+def test_a_whole_journal_verifies_and_says_what_it_is_made_of(connection: Connection) -> None:
+    assert journal.verify(connection, [KEY]) == 15
+    found = verify_parts(journal.whole(connection), public_keys([KEY]))
+    assert (found.sealed, found.segments, found.sealed_by) == (15, 3, {KEY.kid: 3})
+    assert (found.unsealed, found.erased, found.ended, found.pruned, found.declared) == (2, 7, 0, 0, ())
+    assert found.sealed_at == int((NOW + timedelta(minutes=2)).timestamp())
+    assert found.oldest_unsealed == int((NOW + timedelta(minutes=3)).timestamp())
+
+
+def test_what_waits_is_sealed_once(connection: Connection) -> None:
+    later = NOW + timedelta(minutes=3, seconds=7)
+    assert journal.window(connection, later) == Window(15, 2, 7)
+    assert journal.seal(connection, KEY, NOW) == 2
+    assert journal.window(connection, later) == Window(17, 0, 0)
+    assert journal.seal(connection, KEY, NOW) == 0
+    assert journal.verify(connection, [KEY]) == 17
+
+
+def test_an_empty_journal_holds(database_url: str) -> None:
     store = Store(database_url)
     with store.engine.begin() as connection:
-        for number in range(17):
-            journal.append(
-                connection, NOW, "code_changed", secrets.token_bytes, account=number % 3, content={"n": number}
-            )
-            if number % 5 == 4:
-                assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 5
-        yield connection
+        assert journal.seal(connection, KEY, NOW) == 0
+        assert journal.verify(connection, [KEY]) == 0
+        assert journal.checkpoint(connection, KEY, NOW) is None
+        assert journal.window(connection, NOW) == Window(0, 0, 0)
     store.close()
 
 
-def test_a_whole_journal_verifies(connection: Connection, ring: KeyRing) -> None:
-    assert journal.verify(connection, ring.signing_all("journal")) == 15
-    assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 2
-    assert journal.seal(connection, ring.signing("journal", NOW), NOW) == 0
-    assert journal.verify(connection, ring.signing_all("journal")) == 17
-
-
-def test_erasing_content_keeps_the_chain(connection: Connection, ring: KeyRing) -> None:
+def test_erasing_takes_account_salt_and_content_and_keeps_the_chain(connection: Connection) -> None:
     erase_content(connection, 1)
-    assert journal.verify(connection, ring.signing_all("journal")) == 15
-    left = connection.exec_driver_sql(
-        "select count(*) from journal where account = 1 or (salt is null) <> (content is null)"
-    ).scalar()
-    assert left == 0
+    assert journal.verify(connection, [KEY]) == 15
+    for row in stored(connection)[1]:
+        gone = row.event in (b"account_enrolled", b"code_changed")
+        assert (row.account, row.salt, row.content) == (None, None, None) if gone else row.account is None
+    assert journal.seal(connection, KEY, NOW) == 2
+    assert journal.verify(connection, [KEY]) == 17
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "update journal set event = 'account_closed' where number = 7",
-        "update journal set at = at + 1 where number = 7",
-        "update journal set content = x'7b7d' where number = 7",
-        "update journal set digest = x'00' where number = 7",
-        "delete from journal where number = 7",
-        "delete from journal where number between 6 and 10",
-        "delete from journal_segments where number = 2",
-        "delete from journal_segments where number = 1",
-        "update journal_segments set last = 9 where number = 2",
-        "update journal_segments set at = at - 60 where number = 2",
-        "update journal_segments set root = previous where number = 2",
-        "update journal_segments set seal = (select seal from journal_segments where number = 1) where number = 2",
-        "update journal_segments set seal = 'x.y.z' where number = 3",
-        "update journal set number = number + 100 where number = 7",
-    ],
-)
-def test_every_change_shows(connection: Connection, ring: KeyRing, change: str) -> None:
-    if connection.dialect.name == "postgresql":
-        change = re.sub(r"x'(\w+)'", r"'\\x\1'", change)
-    connection.exec_driver_sql(change)
-    with pytest.raises(JournalBroken):
-        journal.verify(connection, ring.signing_all("journal"))
+def test_a_digest_says_nothing_without_its_salt(connection: Connection) -> None:
+    """The same content twice: other salts, other digests."""
+    digests = [row.digest for row in stored(connection)[1] if row.event == b"signed_in"]
+    assert len(set(digests)) == len(digests) == 3
+    guess = b'{"level":"eidas3"}'
+    assert hashlib.sha256(guess).digest() not in digests
 
 
-def test_seals_of_a_stranger_do_not_count(connection: Connection, tmp_path: Path) -> None:
-    stranger = keys.create(tmp_path / "other", b"m" * 32, now=NOW, rng=secrets.token_bytes, host="x")
-    with pytest.raises(JournalBroken):
-        journal.verify(connection, stranger.signing_all("journal"))
+@pytest.mark.parametrize("event", ["signed_in", "sign_in_refused", "enrolment_refused", "account_closed", "pruned"])
+def test_these_rows_never_name_an_account(connection: Connection, event: str) -> None:
+    assert event not in OF_ACCOUNTS
+    with pytest.raises(ValueError, match=f"a row of {event} names no account"):
+        journal.append(connection, NOW, event, secrets.token_bytes, account=ERASED)
+
+
+def test_seals_of_a_key_that_was_followed_by_another_go_on_to_count(connection: Connection) -> None:
+    following = new_key("journal-20271121-000002")
+    assert journal.seal(connection, following, NOW) == 2
+    found = verify_parts(journal.whole(connection), public_keys([following, KEY]))
+    assert found.sealed_by == {KEY.kid: 3, following.kid: 1}
+
+
+def test_a_seal_covers_ten_thousand_rows_at_most(sqlite_url: str) -> None:
+    store = Store(sqlite_url)
+    with store.engine.execution_options(alicem_writes=True).begin() as connection:
+        for _ in range(10_003):
+            journal.append(connection, NOW, "signed_in", secrets.token_bytes)
+        assert [journal.seal(connection, KEY, NOW) for _ in range(3)] == [10_000, 3, 0]
+        assert journal.verify(connection, [KEY]) == 10_003
+    store.close()
+
+
+# The tree
+
+
+def defined(leaves: Sequence[bytes]) -> bytes:
+    """RFC 6962 §2.1 word for word."""
+    if not leaves:
+        return hashlib.sha256().digest()
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\x00" + leaves[0]).digest()
+    half = 1 << ((len(leaves) - 1).bit_length() - 1)
+    return hashlib.sha256(b"\x01" + defined(leaves[:half]) + defined(leaves[half:])).digest()
 
 
 def test_the_merkle_root_of_rfc_6962() -> None:
@@ -97,6 +117,11 @@ def test_the_merkle_root_of_rfc_6962() -> None:
     ]
     assert merkle_root(leaves).hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
     assert merkle_root(leaves[:3]).hex() == "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"
+
+
+@given(st.lists(st.binary(max_size=20), max_size=70))
+def test_level_by_level_gives_the_tree_as_defined(leaves: list[bytes]) -> None:
+    assert merkle_root(leaves) == defined(leaves)
 
 
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=40), st.data())

@@ -43,13 +43,14 @@ async def prune(
     rng: Callable[[int], bytes],
     most_at_once: float,
     whatever_share: bool = False,
+    batch: int = BATCH,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Drop the rows of segments sealed longer ago than the term; how many. Raises `TooManyRows`, unless `whatever_share`.
 
     It is written down before anything goes: a run that was broken off is gone on with by the next, and the journal verifies in between.
     """
-    due, rows = await store.read(lambda c: (_due(c, int((now - term(years)).timestamp())), records.held(c)))
+    due, rows = await store.read(lambda c: (_due(c, int((now - term(years)).timestamp()), batch), records.held(c)))
     if due is None:
         return 0
     if due.rows > max(ALWAYS, most_at_once * rows) and not whatever_share:
@@ -64,7 +65,7 @@ async def prune(
     return dropped
 
 
-def _due(connection: Connection, before: int) -> Due | None:
+def _due(connection: Connection, before: int, batch: int) -> Due | None:
     """What was sealed before this time and still has rows, up to the first segment that is younger."""
     oldest = records.oldest_row(connection)
     first = records.segment_of(connection, oldest) if oldest is not None else None
@@ -77,6 +78,6 @@ def _due(connection: Connection, before: int) -> Due | None:
         if segment.at >= before:
             break
         last, end = segment.number, segment.last
-        if end - (ends[-1] if ends else oldest - 1) >= BATCH:
+        if end - (ends[-1] if ends else oldest - 1) >= batch:
             ends.append(end)
     return Due(first, last, end - oldest + 1, (*ends, end)) if last else None
