@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watch": {"reasons", "store"},
     "standing": {"store", "keys", "journal", "enrolment", "watch"},
     "jobs": {"settings", "store", "journal", "accounts", "provider"},
+    "recovery": {"store", "keys", "journal", "credential", "accounts"},
     "app": {
         *GROUND,
         "jobs",
@@ -51,9 +52,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *GROUND,
         "app",
+        "standing",
         "watch",
         "jobs",
         "accounts",
+        "recovery",
         "store",
         "keys",
         "journal",

@@ -227,3 +227,9 @@ def expire(connection: Connection, now: datetime, face_try_days: int) -> None:
     connection.execute(delete(challenges).where(challenges.c.expires < at))
     connection.execute(delete(approvals).where(approvals.c.expires < at))
     connection.execute(delete(face_tries).where(face_tries.c.at < at - face_try_days * 86400))
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """How many accounts there are in each state. Looks at every account."""
+    query = select(accounts.c.state, func.count()).group_by(accounts.c.state).order_by(accounts.c.state)
+    return dict(connection.execute(query).tuples().all())

@@ -9,9 +9,13 @@ from typing import Annotated
 
 import structlog
 import typer
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from alicem import journal
-from alicem.app import build, now, watchers_of
+from alicem import journal, keys
+from alicem.accounts.records import count_by_state
+from alicem.app import build, master_key, now, watchers_of
+from alicem.cli.fitness import findings
 from alicem.cli.says import REFUSED, TECHNICAL, fail, out
 from alicem.enrolment import sandbox
 from alicem.enrolment.children import can_fork
@@ -19,7 +23,8 @@ from alicem.enrolment.pool import places
 from alicem.face import models
 from alicem.keys import KeysError
 from alicem.log import configure
-from alicem.settings import Settings, SettingsError, load, production_refusals
+from alicem.settings import Settings, SettingsError, load, parse
+from alicem.standing import schema_of
 from alicem.store import Store, upgrade
 from alicem.watch import tap
 from alicem.web.server import Server, config_of
@@ -52,27 +57,42 @@ def serve(config: Config = Path("alicem.toml")) -> None:
         raise typer.Exit(TECHNICAL)
 
 
-def check(config: Config = Path("alicem.toml")) -> None:
-    """Say what a production profile would refuse of these settings, and which walls of a session process this machine lacks."""
-    refused = production_refusals(_load(config))
-    held = sandbox.holding()
-    missing = [name for name, _ in sandbox.LAYERS if name not in held]
-    for sentence in (*refused, *(f"session processes lack {name} on this machine" for name in missing)):
-        typer.echo(sentence)
-    raise typer.Exit(REFUSED if refused or not sandbox.REQUIRED.isdisjoint(missing) else 0)
+def check(
+    config: Config = Path("alicem.toml"),
+    offline: Annotated[bool, typer.Option("--offline", help="ask nobody else: the registry, its clock")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Say what makes this machine and these settings unfit for real people, and what to do about it. Exit 1 where anything does."""
+    try:
+        found = list(findings(parse(config), now(), offline=offline))
+    except SettingsError as error:
+        fail(str(error))
+    if as_json:
+        out([{"text": one.text, "fix": one.fix, "grave": one.grave} for one in found])
+    else:
+        for one in found:
+            typer.echo(f"{'' if one.grave else 'note: '}{one.text}\n    {one.fix}")
+    raise typer.Exit(REFUSED if any(one.grave for one in found) else 0)
 
 
 def status(config: Config = Path("alicem.toml")) -> None:
-    """Journal, networks and session processes, as JSON."""
+    """How this provider stands, as JSON: schema, accounts by state, journal, keys, networks, session processes. Nobody in it."""
     settings = _load(config)
     store = _store(settings)
-    with store.engine.connect() as connection:
-        window = journal.window(connection, now())
-    store.close()
+    try:
+        with store.engine.connect() as connection:
+            found = standing_of(connection)
+        troubles = keys.troubles(keys.open_ring(settings.keys.file, master_key(settings)), now())
+    except (DBAPIError, KeysError) as error:
+        fail(str(getattr(error, "orig", error)))
+    finally:
+        store.close()
     out(
         {
             "profile": settings.service.profile,
-            "journal": {"sealed": window.sealed, "unsealed": window.rows, "unsealed_seconds": window.seconds},
+            "worker": {"name": settings.service.worker, "roles": settings.service.roles},
+            **found,
+            "keys": troubles,
             "face_models": models.ready(),
             "session_processes": {
                 "places": places(settings.limits),
@@ -81,6 +101,15 @@ def status(config: Config = Path("alicem.toml")) -> None:
             },
         }
     )
+
+
+def standing_of(connection: Connection) -> dict[str, object]:
+    window = journal.window(connection, now())
+    return {
+        "schema": schema_of(connection),
+        "accounts": count_by_state(connection),
+        "journal": {"sealed": window.sealed, "unsealed": window.rows, "unsealed_seconds": window.seconds},
+    }
 
 
 @db_app.command("upgrade")

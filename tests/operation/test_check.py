@@ -1,0 +1,215 @@
+"""`alicem check` names what makes a machine unfit, with what to do about it; `alicem status` says how a provider stands."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from alicem import cli, keys
+from alicem.demo.specimen import SpecimenState
+from alicem.settings import Settings, load
+from alicem.store import Store, upgrade
+
+MASTER = b"m" * 32
+SOUND = """
+[service]
+profile = "production"
+origin = "https://alicem.example"
+roles = ["web", "enrolment", "provider"]
+[database]
+url = "sqlite:///data/alicem.db"
+[keys]
+file = "keys.bin"
+master_key_file = "master.key"
+[trust]
+folder = "trust"
+[registry]
+url = "https://registry.invalid"
+token_file = "token"
+[mail]
+host = "mail.example"
+port = 587
+sender = "no-reply@alicem.example"
+"""
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o600)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A provider fit for people, as far as a folder can be."""
+    write(tmp_path / "alicem.toml", SOUND)
+    write(tmp_path / "token", "t" * 32)
+    write(tmp_path / "clients.toml", "")
+    write(tmp_path / "master.key", base64.b64encode(MASTER).decode())
+    (tmp_path / "data").mkdir(mode=0o700)
+    keys.create(tmp_path / "keys.bin", MASTER, now=datetime.now(UTC), rng=os.urandom, host="localhost")
+    SpecimenState.make(datetime.now(UTC), os.urandom).save_trust(tmp_path / "trust")
+    store = Store(f"sqlite:///{tmp_path}/data/alicem.db")
+    upgrade(store.engine)
+    store.close()
+    (tmp_path / "data" / "alicem.db").chmod(0o600)
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli.build(words[0]), [*words, "--config", str(folder / "alicem.toml")])
+
+
+def check(folder: Path, *words: str) -> tuple[int, dict[str, bool]]:
+    """Exit status, and each sentence with whether it is grave."""
+    result = run(folder, "check", "--json", *words)
+    found = json.loads(result.stdout)
+    assert all(one["fix"] for one in found)
+    return result.exit_code, {one["text"]: one["grave"] for one in found}
+
+
+def of_the_folder(found: dict[str, bool]) -> dict[str, bool]:
+    """Without what this machine's kernel lacks."""
+    return {text: grave for text, grave in found.items() if not text.startswith("session processes lack")}
+
+
+def test_a_fit_provider(folder: Path) -> None:
+    status, found = check(folder, "--offline")
+    assert of_the_folder(found) == {}
+    assert status == int(any(found.values()))
+
+
+def _no_keys(folder: Path) -> None:
+    (folder / "keys.bin").unlink()
+
+
+def _another_master_key(folder: Path) -> None:
+    write(folder / "master.key", base64.b64encode(b"n" * 32).decode())
+
+
+def _keys_of(days: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        _no_keys(folder)
+        at = datetime.now(UTC) - timedelta(days=days)
+        keys.create(folder / "keys.bin", MASTER, now=at, rng=os.urandom, host="localhost")
+
+    return make
+
+
+def _empty_trust(folder: Path) -> None:
+    for file in (folder / "trust").iterdir():
+        file.unlink()
+
+
+def _old_schema(folder: Path) -> None:
+    store = Store(f"sqlite:///{folder}/data/alicem.db")
+    with store.engine.execution_options(alicem_writes=True).begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '0001'")
+    store.close()
+
+
+def _setting(old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        write(folder / "alicem.toml", SOUND.replace(old, new))
+
+    return change
+
+
+FLAWS: dict[str, tuple[Callable[[Path], None], bool]] = {
+    "keys.file:": (_no_keys, True),
+    "does not open": (_another_master_key, True),
+    "key ended on": (_keys_of(400), True),
+    "key ends on": (_keys_of(350), False),
+    "no authority of any State": (_empty_trust, True),
+    "trust.folder: cannot be read": (lambda folder: write(folder / "trust" / "index.json", "{"), True),
+    "its schema is 0001": (_old_schema, True),
+    "is not there": (lambda folder: (folder / "data" / "alicem.db").unlink(), False),
+    "is open to others": (lambda folder: (folder / "data").chmod(0o755), True),
+    "its file is readable by others": (lambda folder: (folder / "data" / "alicem.db").chmod(0o644), True),
+    "service.clients": (lambda folder: write(folder / "clients.toml", "[a]\nname = 1\n"), True),
+    "log.level is debug": (_setting("[mail]", '[log]\nlevel = "debug"\n[mail]'), True),
+    "does not answer": (_setting("sqlite:///data/alicem.db", "postgresql+psycopg://alicem@127.0.0.1:1/alicem"), True),
+}
+
+
+@pytest.mark.parametrize(("sentence", "flaw"), FLAWS.items())
+def test_each_flaw_is_named(folder: Path, sentence: str, flaw: tuple[Callable[[Path], None], bool]) -> None:
+    make, grave = flaw
+    make(folder)
+    status, found = check(folder, "--offline")
+    named = {text: serious for text, serious in found.items() if sentence in text}
+    assert named and set(named.values()) == {grave}, found
+    if grave:
+        assert status == 1
+
+
+def test_a_person_reads_each_with_what_to_do(folder: Path) -> None:
+    _empty_trust(folder)
+    result = run(folder, "check", "--offline")
+    assert result.exit_code == 1
+    assert "trust.folder: no authority of any State is in it\n    `alicem trust import`" in result.stdout
+
+
+def test_settings_that_cannot_be_read_are_said(folder: Path) -> None:
+    write(folder / "alicem.toml", "[service]\ncolour = 1\n")
+    assert run(folder, "check").exit_code == 3
+
+
+@pytest.fixture
+def registry() -> Iterator[Callable[[timedelta], str]]:
+    """A registry whose clock is out by so much; its address."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(out: timedelta) -> str:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return format_datetime(datetime.now(UTC) + out, usegmt=True)
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing."""
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("minutes", "named"), [(0, False), (10, True), (-10, True)])
+def test_a_clock_that_is_out(folder: Path, registry: Callable[[timedelta], str], minutes: int, named: bool) -> None:
+    url = registry(timedelta(minutes=minutes))
+    write(folder / "alicem.toml", SOUND.replace("https://registry.invalid", url))
+    _, found = check(folder)
+    assert any("this clock and the registry's differ" in text for text in found) is named
+
+
+def test_a_registry_that_is_away_is_a_word_to_the_wise(folder: Path) -> None:
+    _, found = check(folder)
+    assert {grave for text, grave in found.items() if text.startswith("registry.url: does not answer")} == {False}
+
+
+def test_status(folder: Path) -> None:
+    result = run(folder, "status")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    settings: Settings = load(folder / "alicem.toml")
+    assert told["worker"] == {"name": "w1", "roles": list(settings.service.roles)}
+    assert told["accounts"] == {} and told["keys"] == []
+    assert told["journal"] == {"sealed": 0, "unsealed": 0, "unsealed_seconds": 0}
+    assert told["schema"].isdecimal()
