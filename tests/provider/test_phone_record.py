@@ -35,6 +35,13 @@ def test_as_json_it_is_every_row_of_the_account(person: Person, tmp_path: Path) 
     assert ANGELA.family_name.casefold() not in done.stdout.casefold()
 
 
+def test_it_shows_the_terms_and_the_consent_that_the_account_rests_on(person: Person, tmp_path: Path) -> None:
+    told = json.loads(printed(person, tmp_path, "--json").stdout)
+    enrolled = next(row for row in told["tables"]["journal"] if row["event"] == "account_enrolled")
+    assert enrolled["content"]["terms"] == "2026-11"
+    assert 0 <= enrolled["at"] - enrolled["content"]["biometrics_consent_at"] < 60
+
+
 def test_for_people_it_says_what_is_there_what_is_not_told_and_what_is_not_held(person: Person, tmp_path: Path) -> None:
     done = printed(person, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -162,7 +162,14 @@ def _continue(connection: Connection, number: int, new: NewAccount, now: datetim
 
 def _content(new: NewAccount) -> dict[str, Any]:
     evidence = new.evidence
-    return {"path": evidence.path, "level": evidence.level.name.lower(), "key_kind": new.key_kind}
+    consent = evidence.biometrics_consent_at  # GDPR, article 7(1): who relies on consent can show it
+    return {
+        "path": evidence.path,
+        "level": evidence.level.name.lower(),
+        "key_kind": new.key_kind,
+        "terms": evidence.terms_version,
+        "biometrics_consent_at": None if consent is None else int(consent.timestamp()),
+    }
 
 
 def _add_phone(

@@ -14,11 +14,15 @@ KEPT = (
     "account_number",
     "state",
     "level",
+    "month_of_identity_check",
     "month_of_last_use",
     "document_fingerprint",
     "suspension_code_hash",
     "status_index",
     "phone_public_keys",
+    "code_key_and_share",
+    "tries",
+    "journal",
 )
 TYP = "alicem-receipt+jwt"
 
@@ -27,12 +31,14 @@ def enrolment(
     ring: KeyRing, origin: str, evidence: Evidence, erased: Iterable[tuple[str, datetime]], now: datetime
 ) -> str:
     """enrolment.md, *The receipt*."""
+    consent = evidence.biometrics_consent_at
     payload = {
         "iss": origin,
         "iat": int(now.timestamp()),
         "level": evidence.level.name.lower(),
         "path": evidence.path,
         "terms_version": evidence.terms_version,
+        "biometrics_consent_at": None if consent is None else instant(consent),
         "checked": [_check(one) for one in evidence.checks],
         "erased": [{"what": what, "at": instant(at)} for what, at in erased],
         "kept": list(KEPT),
