@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection
@@ -82,3 +83,50 @@ def test_a_seal_waits_for_a_row_that_may_still_come(postgresql_url: str, ring: K
     assert seal() == 1
     assert asyncio.run(store.read(lambda c: journal.verify(c, ring.signing_all("journal")))) == 3
     store.close()
+
+
+def test_two_servers_that_seal_beside_their_own_rows_do_not_wait_for_each_other(
+    postgresql_url: str, ring: KeyRing
+) -> None:
+    """Each has written rows in the transaction in which it seals: whoever comes second leaves it, and nobody is undone as a deadlock."""
+    store = Store(postgresql_url)
+    key = ring.signing("journal", NOW)
+    met = Barrier(2)
+
+    def write_and_seal() -> int:
+        with store.engine.begin() as connection:
+            append(connection)
+            met.wait(timeout=10)
+            return journal.seal(connection, key, NOW)
+
+    for _ in range(10):
+        with ThreadPoolExecutor() as threads:
+            sealed = [one.result(timeout=20) for one in [threads.submit(write_and_seal) for _ in range(2)]]
+        assert sorted(sealed) == [0, 2]
+    assert asyncio.run(store.read(lambda c: journal.verify(c, ring.signing_all("journal")))) == 20
+    store.close()
+
+
+def test_many_servers_seal_one_journal(postgresql_url: str, ring: KeyRing) -> None:
+    """Stores of their own, as processes have: rows and seals at once, every row under one seal, no number twice, none left out."""
+    key = ring.signing("journal", NOW)
+    stores = [Store(postgresql_url) for _ in range(4)]
+
+    async def serve(store: Store) -> int:
+        sealed = 0
+        for number in range(40):
+            work = asyncio.gather(*(store.write(append) for _ in range(5)))
+            if number % 4 == 0:
+                sealed += await store.write(lambda c: journal.seal(c, key, NOW))
+            await work
+        return sealed
+
+    async def all_at_once() -> int:
+        return sum(await asyncio.gather(*map(serve, stores)))
+
+    sealed = asyncio.run(all_at_once())
+    sealed += asyncio.run(stores[0].write(lambda c: journal.seal(c, key, NOW)))
+    assert sealed == 4 * 40 * 5
+    assert asyncio.run(stores[0].read(lambda c: journal.verify(c, ring.signing_all("journal")))) == sealed
+    for store in stores:
+        store.close()
