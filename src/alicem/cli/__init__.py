@@ -17,7 +17,7 @@ SUBJECTS = {
     "keys": "keys:app",
     "trust": "trust:app",
     "journal": "journal:app",
-    "db": "operate:db_app",
+    "db": "db:app",
     "jobs": "jobs:app",
     "registry": "services:registry_app",
     "broker": "services:broker_app",

@@ -5,7 +5,7 @@ from alicem.keys.ending import retired, state
 from alicem.keys.file import RingFile, change, open_ring, rewrap
 from alicem.keys.fingerprint import document_fingerprints
 from alicem.keys.ring import KeyEnded, KeyRefused, KeyRing, Keys, KeysError, SecretKey, SigningKey
-from alicem.keys.turning import create, due, rotated, troubles
+from alicem.keys.turning import create, due, joined, rotated, troubles
 
 __all__ = [
     "KeyEnded",
@@ -21,6 +21,7 @@ __all__ = [
     "document_fingerprints",
     "due",
     "installed",
+    "joined",
     "open_ring",
     "request",
     "retired",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -42,17 +42,22 @@ def open_ring(file: Path, master: bytes) -> Keys:
             data = stream.read(MOST + 1)
     except OSError as error:
         raise KeysError(f"{file}: {error.strerror}; run `alicem keys create`") from error
+    return opened(data, master, str(file))
+
+
+def opened(data: bytes, master: bytes, name: str) -> Keys:
+    """The ring in the bytes of a key file, called `name` in what is raised: `KeysError`."""
     magic = data[:4]
     if magic not in (_MAGIC, _FIRST) or len(data) > MOST:
-        raise KeysError(f"{file} is not a key file of version 1 or 2")
+        raise KeysError(f"{name} is not a key file of version 1 or 2")
     try:
         plain = _cipher(master).decrypt(data[4:16], data[16:], magic)
     except (InvalidTag, ValueError) as error:
-        raise KeysError(f"{file} does not open: another master key, or a damaged file") from error
+        raise KeysError(f"{name} does not open: another master key, or a damaged file") from error
     try:
         return parse(json.loads(plain), first=magic == _FIRST)
     except (ValueError, KeyError, TypeError) as error:
-        raise KeysError(f"{file} opens, and holds no key ring of this version") from error
+        raise KeysError(f"{name} opens, and holds no key ring of this version") from error
 
 
 @contextmanager
@@ -116,14 +121,25 @@ def write(file: Path, master: bytes, ring: Keys, rng: Random) -> None:
 
 def replace_file(file: Path, data: bytes) -> None:
     """Another content for a secret file: the old or the new is there at every moment, mode 0600, on disk when this returns."""
+    with replacing(file) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[IO[bytes]]:
+    """As `replace_file`, for what is written bit by bit. What is raised inside leaves the file as it was."""
     temporary = file.with_name(f"{file.name}.new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     settle(file.parent)
 
 

@@ -61,6 +61,24 @@ def rotated(
     return ring
 
 
+def joined(present: Keys, earlier: Keys) -> Keys:
+    """The ring after a backup came back: what became of a key since then holds; a secret that rows of the backup may be under returns.
+
+    Raises `KeyRefused` where the two are not of one installation.
+    """
+    if {key.kid for key in present.living("subject")} != {key.kid for key in earlier.living("subject")}:
+        raise KeyRefused("the key file here is of another installation than the backup: its subject key is another")
+    known = {key.kid for key in present.every if key.retired is None or key.purpose not in ("at_rest", "fingerprint")}
+    secrets = {key.kid for key in earlier.secret_keys} - known
+    return Keys(
+        (*present.signing_keys, *(key for key in earlier.signing_keys if key.kid not in known)),
+        (
+            *(key for key in present.secret_keys if key.kid not in secrets),
+            *(key for key in earlier.secret_keys if key.kid in secrets),
+        ),
+    )
+
+
 def due(ring: KeyRing, now: datetime, notice: timedelta = NOTICE) -> tuple[str, ...]:
     """Purposes without a key, or whose last key ends within `notice`."""
     turning = (purpose for purpose in PURPOSES if purpose not in NEVER)
