@@ -1,4 +1,4 @@
-"""`alicem serve | check | status`, `alicem db`: what an operator runs."""
+"""`alicem serve | check | status`: what an operator runs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from alicem.keys import KeysError
 from alicem.log import configure
 from alicem.settings import Settings, SettingsError, load, parse
 from alicem.standing import schema_of
-from alicem.store import Store, upgrade
+from alicem.store import Store
+from alicem.store.migrate import UnknownSchema
 from alicem.watch import tap
 from alicem.web.server import Server, config_of
 
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
-db_app = typer.Typer(no_args_is_help=True, help="The provider's database.")
 
 
 def serve(config: Config = Path("alicem.toml")) -> None:
@@ -42,7 +42,7 @@ def serve(config: Config = Path("alicem.toml")) -> None:
         if "enrolment" in settings.service.roles and not models.ready():
             fail("the face networks are missing: run `alicem face models build`")
         parts = build(settings, watchers)
-    except (KeysError, SettingsError) as error:
+    except (KeysError, SettingsError, UnknownSchema) as error:
         fail(str(error))
     service = settings.service
     signal.signal(signal.SIGHUP, lambda *_: reopen())
@@ -110,14 +110,6 @@ def standing_of(connection: Connection) -> dict[str, object]:
         "accounts": count_by_state(connection),
         "journal": {"sealed": window.sealed, "unsealed": window.rows, "unsealed_seconds": window.seconds},
     }
-
-
-@db_app.command("upgrade")
-def db_upgrade(config: Config = Path("alicem.toml")) -> None:
-    """Bring the database to the newest schema."""
-    store = _store(_load(config))
-    upgrade(store.engine)
-    store.close()
 
 
 def _load(config: Path) -> Settings:
