@@ -1,5 +1,6 @@
 """The owner, by phone and code, gets what is kept of the account: whole, the owner's own, to this phone alone."""
 
+import hashlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -111,6 +112,16 @@ def readable(name: str, column: str, value: Any) -> Any:
     if column == "account" or (name, column) == ("accounts", "number"):
         return str(value)
     return jose.b64(bytes(value)) if isinstance(value, bytes | memoryview) else value
+
+
+def test_the_owner_can_hold_each_row_of_the_journal_against_its_digest(world: World) -> None:
+    """Written as journal.md says, so that the owner finds the row under a published seal."""
+    rows = own_record(lived_in(world))["tables"]["journal"]
+    for row in rows:
+        content = json.dumps(row["content"], sort_keys=True, separators=(",", ":"))
+        said = jose.unb64(row["salt"]) + f"{row['account']} {content}".encode()
+        assert jose.unb64(row["digest"]) == hashlib.sha256(said).digest(), row["event"]
+    assert len(rows) > 2
 
 
 def test_it_tells_of_itself_as_done_and_of_which_phone_asked(world: World) -> None:
