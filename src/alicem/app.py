@@ -229,7 +229,9 @@ async def _recur(parts: Parts, job: Job, seconds: float) -> None:
 
 
 async def _seal(parts: Parts) -> None:
-    await parts.store.write(lambda c: journal.seal(c, parts.ring.signing("journal", now()), now()))
+    at = now()
+    key = parts.ring.signing("journal", at)
+    await parts.store.write(lambda c: journal.seal(c, key, at))
 
 
 async def _sweep(parts: Parts) -> None:

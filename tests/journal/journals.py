@@ -27,6 +27,26 @@ EVENTS: tuple[tuple[str, int | None, dict[str, Any]], ...] = (
     ("sign_in_refused", None, {"reason": "cancelled"}),
 )
 
+SETTINGS = """
+[service]
+profile = "development"
+origin = "http://localhost:8000"
+[database]
+url = "{url}"
+[keys]
+file = "keys.bin"
+[trust]
+folder = "trust"
+[registry]
+url = "http://127.0.0.1:9"
+token_file = "none"
+[mail]
+host = "127.0.0.1"
+port = 9
+sender = "alicem@example.org"
+"""
+"""`alicem.toml` of a provider that asks nobody."""
+
 
 def new_key(kid: str = "journal-20261121-000001", at: datetime = NOW) -> SigningKey:
     private = ec.generate_private_key(ec.SECP256R1())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journals import write
+from journals import SETTINGS, write
 from typer.testing import CliRunner, Result
 
 from alicem import jose, journal, keys
@@ -19,24 +19,6 @@ from alicem.cli import build
 from alicem.journal.records import erase_content
 from alicem.store import Store
 
-SETTINGS = """
-[service]
-profile = "development"
-origin = "http://localhost:8000"
-[database]
-url = "{url}"
-[keys]
-file = "keys.bin"
-[trust]
-folder = "trust"
-[registry]
-url = "http://127.0.0.1:9"
-token_file = "none"
-[mail]
-host = "127.0.0.1"
-port = 9
-sender = "alicem@example.org"
-"""
 MASTER = b"m" * 32
 
 
