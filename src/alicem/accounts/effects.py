@@ -80,7 +80,7 @@ class Effects:
         return Outcome.done()
 
     def _approve(self, connection: Connection, phone: Any, given: Given, now: datetime) -> Outcome:
-        """For `renew` too: somebody will take it for what its hash says."""
+        """For `renew` and `copy` too: somebody will take it for what its hash says."""
         records.add_approval(connection, given.request, phone.id, int(now.timestamp()) + APPROVAL_SECONDS)
         return Outcome.done()
 
@@ -149,6 +149,7 @@ _EFFECTS: dict[str, Callable[..., Outcome]] = {
     "suspension_code": Effects._suspension_code,
     "remove_others": Effects._remove_others,
     "renew": Effects._approve,
+    "copy": Effects._approve,
     "record": Effects._record,
 }
 PURPOSES = tuple(_EFFECTS)

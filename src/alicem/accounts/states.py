@@ -101,6 +101,7 @@ _ALL = (
     "suspension_code",
     "remove_others",
     "renew",
+    "copy",
     "record",
     "activate",
 )

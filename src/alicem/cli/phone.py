@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 import typer
@@ -125,6 +126,17 @@ def suspension_code(state: State, code_file: CodeFile = None) -> None:
 def remove_others(state: State, code_file: CodeFile = None) -> None:
     """Remove every other phone of the account."""
     _run(Storage(state), None, lambda device: manage.remove_others(device, _code(code_file)))
+
+
+@app.command("copy")
+def copy(state: State, code_file: CodeFile = None) -> None:
+    """Print a link by which a wallet of another maker fetches a copy of the identity, where the service allows it."""
+
+    async def work(device: Device) -> None:
+        offer = json.dumps(await manage.order_copy(device, _code(code_file)))
+        out({"credential_offer": f"openid-credential-offer://?credential_offer={quote(offer)}"})
+
+    _run(Storage(state), None, work)
 
 
 @app.command("history")

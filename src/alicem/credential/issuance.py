@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from alicem import jose
 from alicem.credential import status
-from alicem.credential.issue import issue
+from alicem.credential.issue import compose, issue
 from alicem.credential.metadata import CONFIGURATION, GRANT
-from alicem.credential.offers import LIFE, Offer, Offers
+from alicem.credential.offers import LIFE, Copy, Offer, Offers
 from alicem.jose import BadToken
 from alicem.keys import KeyRing
 from alicem.settings import Settings
@@ -58,22 +58,27 @@ class Issuer:
         offer = self.offers.peek(token)
         if offer is None:
             raise _bad_token()
-        self._check_proof(proof_of(asked), offer.holder)
+        holder = self._proven(proof_of(asked), offer.holder if isinstance(offer, Offer) else None)
         if self.offers.take(token) is None:
             raise _bad_token()
-        now = self.clock()
-        credential = await self.store.write(lambda connection: self._issue(connection, offer, now))
-        offer.issued()
+        if isinstance(offer, Copy):
+            credential = await self._copied(offer, holder)
+        else:
+            credential = await self.store.write(lambda connection: self._issued(connection, offer))
+            offer.issued()
         return {"credentials": [{"credential": credential}]}
 
     def deferred(self) -> dict[str, Any]:
         """§9: whatever is issued is issued at once."""
         raise IssuanceError("invalid_transaction_id", "nothing was deferred: credentials are issued at once")
 
-    def _check_proof(self, proof: str, holder: EllipticCurvePublicKey) -> None:
-        """Appendix F.1, F.4: by the key that signed the enrolment, over a nonce of ours."""
+    def _proven(self, proof: str, holder: EllipticCurvePublicKey | None) -> EllipticCurvePublicKey:
+        """Appendix F.1, F.4: by the key that signed the enrolment, or by the foreign wallet's own; over a nonce of ours."""
         try:
-            payload = jose.verify(proof, holder, "openid4vci-proof+jwt")
+            unverified = jose.unpack(proof, "openid4vci-proof+jwt")
+            key = holder or jose.public_key(unverified.header.get("jwk"))
+            jose.check(unverified, key)
+            payload = unverified.json()
         except BadToken as error:
             raise IssuanceError("invalid_proof", str(error)) from error
         made = payload.get("iat")
@@ -82,11 +87,12 @@ class Issuer:
             raise IssuanceError("invalid_proof", "for another audience, or too old")
         if not self.offers.take_nonce(str(payload.get("nonce", ""))):
             raise IssuanceError("invalid_nonce", "not ours, used or over")
+        return key
 
-    def _issue(self, connection: Connection, offer: Offer, now: datetime) -> str:
+    def _issued(self, connection: Connection, offer: Offer) -> str:
+        now, origin = self.clock(), self.settings.service.origin
         index = status.allocate(connection, self.rng)
         offer.on_issue(connection, index)
-        origin = self.settings.service.origin
         return issue(
             offer.evidence,
             offer.holder,
@@ -95,6 +101,25 @@ class Issuer:
             origin=origin,
             now=now,
             lifetime=timedelta(days=365 * self.settings.retention.identity_check_years),
+            rng=self.rng,
+        )
+
+    async def _copied(self, copy: Copy, holder: EllipticCurvePublicKey) -> str:
+        """Says what the phone's said, at its own level, to the same end."""
+        now, origin = self.clock(), self.settings.service.origin
+        standing = await self.store.look_up(lambda connection: status.current(connection, copy.status_index))
+        if standing is not status.Status.VALID:
+            raise IssuanceError("credential_request_denied", "what was to be copied is no longer in force")
+        return compose(
+            copy.claims.items(),
+            holder,
+            self.ring.signing("issuer", now),
+            level=copy.level,
+            specimen=copy.specimen,
+            expires=copy.expires,
+            status=status.reference(origin, copy.status_index),
+            origin=origin,
+            now=now,
             rng=self.rng,
         )
 

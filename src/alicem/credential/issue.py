@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from alicem import jose
 from alicem.credential.sdjwt import disclose
-from alicem.evidence import Evidence, Gender
+from alicem.evidence import Evidence, Gender, Level
 from alicem.keys import SigningKey
 
 VCT = "urn:eudi:pid:fr:1"
@@ -33,19 +33,47 @@ def issue(
     rng: Callable[[int], bytes],
 ) -> str:
     """A credential bound to `holder`, all disclosures attached. It ends with the document or with the retention of the check."""
-    disclosures = [disclose(name, value, rng) for name, value in claims(evidence)]
+    return compose(
+        claims(evidence),
+        holder,
+        key,
+        level=evidence.level,
+        specimen=evidence.specimen,
+        expires=int(_end(evidence, now, lifetime).timestamp()),
+        status=status,
+        origin=origin,
+        now=now,
+        rng=rng,
+    )
+
+
+def compose(
+    said: Iterable[tuple[str, Any]],
+    holder: EllipticCurvePublicKey,
+    key: SigningKey,
+    *,
+    level: Level,
+    specimen: bool,
+    expires: int,
+    status: dict[str, Any],
+    origin: str,
+    now: datetime,
+    rng: Callable[[int], bytes],
+) -> str:
+    """A credential that says this of its holder, each claim a disclosure of its own. `expires`: Unix time."""
+    disclosures = [disclose(name, value, rng) for name, value in said]
     decoys = [jose.b64(rng(32)) for _ in range(_DECOYS)]
     payload = {
         "iss": origin,
         "iat": int(now.timestamp()),
-        "exp": int(_end(evidence, now, lifetime).timestamp()),
+        "exp": expires,
         "vct": VCT,
         "cnf": {"jwk": jose.public_jwk(holder)},
         "status": status,
-        "level": evidence.level.name.lower(),
+        "level": level.name.lower(),
         "issuing_country": "FR",
         "issuing_authority": "Alicem",
-        "specimen": evidence.specimen,
+        "specimen": specimen,
         "_sd_alg": "sha-256",
         "_sd": sorted([*(one.digest for one in disclosures), *decoys]),
     }

@@ -84,5 +84,11 @@ def authorization_server(origin: str) -> dict[str, Any]:
     }
 
 
+def offer_of(origin: str, code: str) -> dict[str, Any]:
+    """A credential offer (§4.1.1): to whoever it is given, so it goes to a phone or wallet alone."""
+    grants = {GRANT: {"pre-authorized_code": code}}
+    return {"credential_issuer": origin, "credential_configuration_ids": [CONFIGURATION], "grants": grants}
+
+
 def _display(fr: str, en: str) -> list[dict[str, str]]:
     return [{"name": fr, "locale": "fr-FR"}, {"name": en, "locale": "en-GB"}]

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
 from alicem import jose
-from alicem.evidence import Evidence
+from alicem.evidence import Evidence, Level
 from alicem.jose import BadToken
 
 LIFE = timedelta(minutes=5)
@@ -36,17 +37,28 @@ class Offer:
     issued: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Copy:
+    """Of the credential of a phone, which showed it whole, for the key of a foreign wallet. Both have one status: what ends the phone's ends the copy."""
+
+    claims: Mapping[str, Any] = field(repr=False)
+    level: Level
+    specimen: bool
+    expires: int
+    status_index: int
+
+
 class Offers:
     """Pre-authorized codes, then access tokens and nonces; all one-time."""
 
     def __init__(self, clock: Callable[[], datetime], rng: Callable[[int], bytes]) -> None:
         self._clock, self._rng = clock, rng
-        self._by_code: dict[bytes, tuple[datetime, Offer]] = {}
-        self._by_token: dict[bytes, tuple[datetime, Offer]] = {}
+        self._by_code: dict[bytes, tuple[datetime, Offer | Copy]] = {}
+        self._by_token: dict[bytes, tuple[datetime, Offer | Copy]] = {}
         self._key = rng(32)
         self._spent: dict[str, datetime] = {}
 
-    def add(self, offer: Offer) -> str:
+    def add(self, offer: Offer | Copy) -> str:
         """The pre-authorized code for this offer."""
         return self._put(self._by_code, offer)
 
@@ -57,11 +69,11 @@ class Offers:
             return None
         return self._put(self._by_token, found[1])
 
-    def peek(self, token: str) -> Offer | None:
+    def peek(self, token: str) -> Offer | Copy | None:
         found = self._by_token.get(_digest(token))
         return found[1] if found is not None and found[0] >= self._clock() else None
 
-    def take(self, token: str) -> Offer | None:
+    def take(self, token: str) -> Offer | Copy | None:
         """The offer of an access token, once."""
         offer = self.peek(token)
         self._by_token.pop(_digest(token), None)
@@ -90,7 +102,7 @@ class Offers:
     def _tag(self, value: bytes) -> bytes:
         return hmac.digest(self._key, value, hashlib.sha256)[:16]
 
-    def _put(self, table: dict[bytes, tuple[datetime, Offer]], offer: Offer) -> str:
+    def _put(self, table: dict[bytes, tuple[datetime, Offer | Copy]], offer: Offer | Copy) -> str:
         self._sweep()
         value = jose.b64(self._rng(32))
         table[_digest(value)] = (self._clock() + LIFE, offer)

@@ -65,13 +65,15 @@ class Expected:
 
 @dataclass(frozen=True)
 class Presentation:
-    """What was proven: the disclosed claims, the thumbprint of the phone's key, the level of the check. `status_index`: where to ask whether it still holds."""
+    """What was proven: the disclosed claims, the thumbprint of the phone's key, the level of the check. `status_index`: where to ask whether it
+    still holds; `expires`: Unix time."""
 
     claims: Mapping[str, Any]
     thumbprint: str
     level: Level
     specimen: bool
     status_index: int
+    expires: int
 
 
 def verify_presentation(token: str, expected: Expected, issuers: Sequence[SigningKey], now: datetime) -> Presentation:
@@ -94,6 +96,7 @@ def verify_presentation(token: str, expected: Expected, issuers: Sequence[Signin
         Level.from_name(payload["level"]),
         bool(payload.get("specimen")),
         _status_index(payload),
+        payload["exp"],
     )
 
 

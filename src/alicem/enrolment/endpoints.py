@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from alicem import jose, journal
+from alicem.enrolment import copies
 from alicem.enrolment.children import ProcessDied
 from alicem.enrolment.journey import Enrolment, Journey
 from alicem.enrolment.session import ProtocolError, Session
@@ -178,8 +179,12 @@ def routes(sessions: Sessions) -> list[BaseRoute]:
         with contextlib.suppress(WebSocketDisconnect, TimeoutError):
             await session.serve(socket, sessions.begin)
 
+    async def copy(request: Request) -> Response:
+        return await copies.order(room, request)
+
     return [
         Route("/enrolment", start, methods=["POST"]),
+        Route("/phone/copy", copy, methods=["POST"]),
         WebSocketRoute(f"/enrolment/{service.worker}/{{name}}", connect),
     ]
 

@@ -15,7 +15,7 @@ from alicem.accounts import Earlier, NewAccount, chip_was_read, create, earlier,
 from alicem.accounts.records import phone_by_thumbprint
 from alicem.accounts.registration import read_registration
 from alicem.credential import Offer
-from alicem.credential.metadata import CONFIGURATION, GRANT
+from alicem.credential.metadata import offer_of
 from alicem.enrolment import receipts
 from alicem.enrolment.face_step import face
 from alicem.enrolment.identity import civil_identity, document_facts, fingerprints, query_of
@@ -223,15 +223,10 @@ async def confirmation(journey: Journey) -> None:
     await room.registry.write_to_holder(query_of(journey.facts), jose.b64(room.rng(24)), room.clock())
     issued = asyncio.Event()
     offer = Offer(new.evidence, new.device_key, lambda c, index: _create(journey, c, new, index), issued.set)
-    grant = {GRANT: {"pre-authorized_code": room.offers.add(offer)}}
     session.step(
         7,
         "confirmation",
-        credential_offer={
-            "credential_issuer": session.origin,
-            "credential_configuration_ids": [CONFIGURATION],
-            "grants": grant,
-        },
+        credential_offer=offer_of(session.origin, room.offers.add(offer)),
         share=jose.encrypt_to(journey.reply_key, new.share),
     )
     await issued.wait()

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from alicem import jose
+from alicem.credential import sdjwt
+from alicem.phone.approve import show
 from alicem.phone.code import is_trivial, pin_key
 from alicem.phone.instruct import Device
 from alicem.phone.state import open_vault, seal_vault
@@ -55,6 +57,20 @@ async def new_suspension_code(device: Device, code: str) -> str:
     drawn = "".join(_ALPHABET[byte & 31] for byte in device.rng(20))
     await device.instruct(code, "suspension_code", _SUSPENSION + drawn.encode())
     return drawn
+
+
+async def order_copy(device: Device, code: str) -> dict[str, Any]:
+    """A credential offer for a wallet of another maker, five minutes good. Raises `Refused` (`wallets_not_admitted`), `WrongCode`."""
+    nonce = jose.b64(device.rng(16))
+    answer = await device.instruct(code, "copy", f"copy.{nonce}".encode())
+    credential = open_vault(device.phone, answer.share, device.storage.load_vault())["credential"]
+    names = {one.name for one in sdjwt.parse(credential).disclosures if one.name not in (None, "chip_key")}
+    shown = show(device, credential, names, nonce=nonce, aud=device.phone.origin)
+    told = await device.http.post("/phone/copy", json={"nonce": nonce, "presentation": shown})
+    if told.status_code != 200:
+        raise Refused(told.json()["outcome"])
+    offer: dict[str, Any] = told.json()["credential_offer"]
+    return offer
 
 
 async def remove_others(device: Device, code: str) -> None:

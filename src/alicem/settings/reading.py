@@ -69,6 +69,7 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     ),
     ("service.trusted_proxies: addresses or networks", lambda s: all(map(_is_network, s.service.trusted_proxies))),
     ("face.colours: required, offered or off", lambda s: s.face.colours in ("required", "offered", "off")),
+    ("wallets.foreign: off, low or substantial", lambda s: s.wallets.foreign in ("off", "low", "substantial")),
     (
         "retention: terms of at least 1, and a share from 0 to 1",
         lambda s: (

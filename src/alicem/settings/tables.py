@@ -87,8 +87,6 @@ class Mail:
 
 @dataclass(frozen=True)
 class Face:
-    models: Path | None = None
-    """Where the networks are; by default the cache `alicem face models build` fills."""
     networks: Path | None = None
     """The operator's own face networks and their thresholds (docs/face-networks.md)."""
     colours: str = "required"
@@ -163,6 +161,12 @@ class Traces:
 
 
 @dataclass(frozen=True)
+class Wallets:
+    foreign: str = "off"
+    """The highest level of a copy that a wallet of another maker may hold, `low` or `substantial`; `off`: none is given."""
+
+
+@dataclass(frozen=True)
 class Settings:
     service: Service
     database: Database
@@ -176,3 +180,4 @@ class Settings:
     log: Log = Log()
     metrics: Metrics = Metrics()
     traces: Traces = Traces()
+    wallets: Wallets = Wallets()
