@@ -206,7 +206,10 @@ def test_what_the_exported_journal_tells_of_holds_again(drill: Drill) -> None:
     assert [drill.state(phones[name]) for name in "134"] == ["suspended"] * 3
     assert drill.row(phones["2"]) is None and answer(phones["5"]) == "done"
     drill.seal()
-    assert [row[2] for row in drill.rows()["journal"]][-5:] == ["account_suspended"] * 3 + ["account_closed", "restored"]
+    assert [row[2] for row in drill.rows()["journal"]][-5:] == ["account_suspended"] * 3 + [
+        "account_closed",
+        "restored",
+    ]
 
 
 def test_the_gap_is_declared_to_whoever_keeps_checkpoints(drill: Drill) -> None:
