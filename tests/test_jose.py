@@ -13,7 +13,7 @@ from alicem import jose
 from alicem.jose import BadToken
 
 HOLDER = ec.generate_private_key(ec.SECP256R1())
-THEIRS = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+THEIRS = JWERegistry(algorithms=["ECDH-ES", "A256GCM", "A128GCM"])
 ALICE = {
     "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
     "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps",
@@ -52,9 +52,10 @@ def test_joserfc_opens_what_we_encrypt(plain: bytes) -> None:
 
 
 @pytest.mark.parametrize("parties", [{}, {"apu": jose.b64(b"Alice"), "apv": jose.b64(b"Bob")}], ids=["none", "named"])
-def test_we_open_what_joserfc_encrypts(parties: dict[str, str]) -> None:
+@pytest.mark.parametrize("enc", ["A256GCM", "A128GCM"])
+def test_we_open_what_joserfc_encrypts(parties: dict[str, str], enc: str) -> None:
     theirs = ECKey.import_key(dict(jose.public_jwk(HOLDER.public_key())))
-    token = jwe.encrypt_compact({"alg": "ECDH-ES", "enc": "A256GCM", **parties}, b"share", theirs, registry=THEIRS)
+    token = jwe.encrypt_compact({"alg": "ECDH-ES", "enc": enc, **parties}, b"share", theirs, registry=THEIRS)
     assert jose.decrypt(token, HOLDER) == b"share"
 
 
@@ -77,7 +78,10 @@ def test_what_was_altered_does_not_open(part: int) -> None:
     [
         {"alg": "ECDH-ES+A256KW"},
         {"alg": "dir"},
-        {"enc": "A128GCM"},
+        {"enc": "A128GCM"},  # of a longer key
+        {"enc": "A192GCM"},
+        {"enc": ["A256GCM"]},
+        {"enc": None},
         {"zip": "DEF"},
         {"crit": ["exp"]},
         {"epk": None},

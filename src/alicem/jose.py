@@ -1,4 +1,4 @@
-"""JOSE as Alicem uses it: ES256 and ECDH-ES with A256GCM on P-256, nothing else, whatever a message asks for.
+"""JOSE as Alicem uses it: ES256 and ECDH-ES with A256GCM on P-256, nothing else, whatever a message asks for; A128GCM is opened, never made.
 
 A token is `Unverified` until a key the caller chose has verified it (RFC 8725 §3.1, §3.8, §3.11).
 """
@@ -22,6 +22,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 MOST = 256 * 1024
 """Characters of a token that are looked at."""
+
+OPENED: Mapping[str, int] = {"A256GCM": 256, "A128GCM": 128}
+"""Content encryption that is opened, with the bits of its key: HAIP 1.0 §5 asks verifiers for both."""
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _CURVE, _ES256 = ec.SECP256R1(), ec.ECDSA(SHA256())
@@ -152,15 +155,17 @@ def decrypt(token: str, key: ec.EllipticCurvePrivateKey) -> bytes:
         raise BadToken("not a compact JWE")
     head, *rest = token.split(".")
     header = _object(unb64(head))
-    if header.get("alg") != "ECDH-ES" or header.get("enc") != "A256GCM" or "zip" in header or "crit" in header:
-        raise BadToken("not ECDH-ES with A256GCM")
+    enc = str(header.get("enc"))
+    if header.get("alg") != "ECDH-ES" or enc not in OPENED or "zip" in header or "crit" in header:
+        raise BadToken("not ECDH-ES with A256GCM or A128GCM")
     wrapped, nonce, sealed, tag = (unb64(part) for part in rest)
     if wrapped or len(nonce) != 12 or len(tag) != 16:
-        raise BadToken("not a direct agreement with a nonce and a tag of A256GCM")
+        raise BadToken("not a direct agreement with a nonce and a tag of AES-GCM")
     shared = key.exchange(ec.ECDH(), public_key(header.get("epk")))
     parties = (unb64(header.get(name, "")) for name in ("apu", "apv"))
     try:
-        return AESGCM(agreed_key(shared, *parties)).decrypt(nonce, sealed + tag, head.encode())
+        secret = agreed_key(shared, *parties, enc=enc, bits=OPENED[enc])
+        return AESGCM(secret).decrypt(nonce, sealed + tag, head.encode())
     except InvalidTag as error:
         raise BadToken("does not open") from error
 

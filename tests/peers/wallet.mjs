@@ -67,7 +67,7 @@ await answer({
   },
 
   /** A request object fetched, verified and answered with a credential; what the verifier said. */
-  async present({ requestUri, clientId, credential, jwk, roots, aud, twice }) {
+  async present({ requestUri, clientId, credential, jwk, roots, aud, twice, enc = "A256GCM" }) {
     const own = callbacks(jwk, roots);
     const client = new Openid4vpClient({ callbacks: own });
     const resolved = await client.resolveOpenId4vpAuthorizationRequest({
@@ -103,7 +103,7 @@ await answer({
         encryption: { nonce: salt(16) },
         serverMetadata: {
           authorization_signing_alg_values_supported: [], authorization_encryption_alg_values_supported: ["ECDH-ES"],
-          authorization_encryption_enc_values_supported: ["A256GCM", "A128GCM"],
+          authorization_encryption_enc_values_supported: [enc],
         },
       },
     });

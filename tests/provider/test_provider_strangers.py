@@ -75,7 +75,7 @@ def test_a_foreign_library_answers_the_request_object(world: World, angela: Pers
 def test_without_a_usage_name_the_foreign_library_finds_the_claim_set(own_world: World) -> None:
     person, browser = enrol(own_world, replace(ANGELA, preferred_username=None)), Browser(own_world)
     browser.open()
-    found = present(own_world, person, browser, approve_by_code(own_world, person, browser))
+    found = present(own_world, person, browser, approve_by_code(own_world, person, browser), enc="A128GCM")
     assert found["told"]["body"] == {"outcome": "done"}
     assert "preferred_username" not in found["shown"]
 

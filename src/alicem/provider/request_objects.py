@@ -107,7 +107,7 @@ def _metadata(signin: str, answer_to: EllipticCurvePublicKey) -> dict[str, Any]:
     jwk = {**jose.public_jwk(answer_to), "use": "enc", "alg": "ECDH-ES", "kid": signin}
     return {
         "jwks": {"keys": [jwk]},
-        "encrypted_response_enc_values_supported": ["A256GCM"],
+        "encrypted_response_enc_values_supported": list(jose.OPENED),
         "vp_formats_supported": {"dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]}},
     }
 
