@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import chip, code, credential, face, login, mrz, session, trust
+from bench import chip, code, credential, face, journal, login, mrz, session, trust
 
 Row = tuple[str, float | str, str, str]
 TABLES: dict[str, Callable[[], list[Row]]] = {
@@ -22,6 +22,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "sign-in": login.rows,
     "code": code.rows,
     "credential": credential.rows,
+    "journal": journal.rows,
 }
 
 
