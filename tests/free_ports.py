@@ -8,7 +8,9 @@ import socket
 def free_ports(worker: str = os.environ.get("PYTEST_XDIST_WORKER", "gw0")) -> int:
     """The first of six free ports in a row."""
     start = 21000 + 10_000 * int(worker.removeprefix("gw"))  # workers beside each other must not choose the same
-    for base in range(start, start + 10_000, 50):
+    turn = os.getpid() % 200  # nor two runs of the tests on one machine
+    for place in range(200):
+        base = start + 50 * ((turn + place) % 200)
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(base, base + 6):

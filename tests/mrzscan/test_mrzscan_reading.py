@@ -54,9 +54,9 @@ def test_a_scan_is_read_to_the_letter(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_photographs_are_read_within_three_frames(kind: Kind) -> None:
-    """Eight documents of each grade: nearly all, and none wrongly. The rates are measured by bench/mrz.py."""
-    for grade, least in ((MILD, 8), (STRONG, 6)):
-        papers = [document(SEED + place, kind) for place in range(8)]
+    """Some documents of each grade: nearly all, and none wrongly. The rates are measured by bench/mrz.py."""
+    for grade, least in ((MILD, 4), (STRONG, 3)):
+        papers = [document(SEED + place, kind) for place in range(4)]
         found = [read(photograph(paper, grade, SEED + 8 * place + frame) for frame in range(3))
                  for place, paper in enumerate(papers)]  # fmt: skip
         assert sum(one.lines == paper.lines for one, paper in zip(found, papers, strict=True)) >= least

@@ -60,9 +60,16 @@ class Page:
     failure: str | None = None
 
 
-async def visit(service: str, approve: Approve, *, provider: str = "alicem", timeout: float = 120.0) -> Visited:
+async def visit(
+    service: str,
+    approve: Approve,
+    *,
+    provider: str = "alicem",
+    timeout: float = 120.0,
+    client: httpx.AsyncClient | None = None,
+) -> Visited:
     """Sign in at `service` (its origin), through the broker's provider of that name. Raises `VisitFailed`."""
-    async with asyncio.timeout(timeout), Browser() as browser:
+    async with asyncio.timeout(timeout), Browser(client) as browser:
         page = await browser.submit(await browser.open(service), ends="/sign-in")
         page = await browser.submit(page, provider=provider)
         page = await _approved(browser, page, approve)
@@ -96,8 +103,8 @@ async def _approved(browser: Browser, page: Page, approve: Approve) -> Page:
 class Browser:
     """Cookies by host, redirects, forms, server-sent events."""
 
-    def __init__(self) -> None:
-        self._client = httpx.AsyncClient(follow_redirects=False, timeout=30.0, trust_env=False)
+    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+        self._client = client or httpx.AsyncClient(follow_redirects=False, timeout=30.0, trust_env=False)
         self._cookies: dict[str, dict[str, str]] = {}
 
     async def __aenter__(self) -> Browser:
