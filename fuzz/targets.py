@@ -35,6 +35,7 @@ from emrtd.softchip import SoftChip
 from emrtd.suites import AES_128, TRIPLE_DES
 from emrtd.transports.relay import unpack_answers, unpack_batch
 from fuzz import seeds
+from fuzz.credential import credential_seeds, feed_credential
 
 SECONDS_MAX = 5.0
 """Processor time that one input may take."""
@@ -295,5 +296,6 @@ TARGETS = {
         Target("trust", "certificates, revocation lists, master lists, LDIF, PEM", seeds.trust_files, feed_trust),
         Target("relay", "commands, answers, messages, whole readings of nonsense", relay_seeds, feed_relay),
         Target("reading", "a good chip with a bad file", reading_seeds, feed_reading),
+        Target("credential", "presentations, payloads, requests, sealed answers", credential_seeds, feed_credential),
     )
 }

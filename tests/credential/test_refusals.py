@@ -90,6 +90,10 @@ FLAWS: dict[str, tuple[str, Any]] = {
     "a holder's key of another kind": ("holder_key", lambda r: again(r, cnf={"jwk": {"kty": "RSA"}})),
     "no status": ("status", lambda r: again(r, status=None)),
     "a status that is nowhere": ("status", lambda r: again(r, status={"status_list": {"idx": 1, "uri": "x"}})),
+    "a status of another kind": ("status", lambda r: again(r, status={"status_list": {"idx": 1, "uri": 7}})),
+    "no level": ("level", lambda r: again(r, level=None)),
+    "a level nobody knows": ("level", lambda r: again(r, level="highest")),
+    "a level that is no text": ("level", lambda r: again(r, level=["high"])),
     "key binding stripped": ("key_binding_missing", lambda r: shown(issued(r)).rpartition("~")[0] + "~"),
     "key binding by another key": (
         "key_binding_signature",

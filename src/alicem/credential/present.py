@@ -26,6 +26,7 @@ REASONS: Mapping[str, str] = {
     "disclosure": "credential_malformed",
     "holder_key": "credential_malformed",
     "status": "credential_malformed",
+    "level": "credential_malformed",
     "issuer_unknown": "credential_untrusted",
     "issuer_signature": "credential_untrusted",
     "vct": "credential_untrusted",
@@ -93,7 +94,7 @@ def verify_presentation(token: str, expected: Expected, issuers: Sequence[Signin
     return Presentation(
         {name: claims[name] for name in disclosed},
         jose.thumbprint(holder),
-        Level.from_name(payload["level"]),
+        _level(payload),
         bool(payload.get("specimen")),
         _status_index(payload),
         payload["exp"],
@@ -147,10 +148,17 @@ def _holder(payload: Mapping[str, Any]) -> EllipticCurvePublicKey:
         raise _refused("holder_key", "no holder key") from error
 
 
+def _level(payload: Mapping[str, Any]) -> Level:
+    try:
+        return Level.from_name(payload["level"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _refused("level", "no level of assurance") from error
+
+
 def _status_index(payload: Mapping[str, Any]) -> int:
     try:
         return index_of(payload["status"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _refused("status", "no reference to a status list of ours") from error
 
 

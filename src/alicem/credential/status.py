@@ -85,7 +85,7 @@ def reference(origin: str, index: int) -> dict[str, Any]:
 
 
 def index_of(status: Mapping[str, Any]) -> int:
-    """The index a `status` claim of ours refers to. Raises `KeyError`, `TypeError`, `ValueError`."""
+    """The index a `status` claim of ours refers to. Raises `KeyError`, `TypeError`, `ValueError`, `AttributeError`."""
     listed = status["status_list"]
     index = int(listed["uri"].rpartition("/")[2]) * SIZE + listed["idx"]
     if not 0 <= listed["idx"] < SIZE:
