@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from alicem import cli, keys
 from alicem.demo.specimen import SpecimenState
+from alicem.keys.file import write as write_ring
 from alicem.settings import Settings, load
 from alicem.store import Store, upgrade
 
@@ -49,6 +51,16 @@ def write(file: Path, text: str) -> None:
     file.chmod(0o600)
 
 
+def make_keys(folder: Path, days: int = 0, *, authority: bool = False) -> None:
+    """A ring made so many days ago; without the key that certified it, which an operator has elsewhere."""
+    file, at = folder / "keys.bin", datetime.now(UTC) - timedelta(days=days)
+    file.unlink(missing_ok=True)
+    ring = keys.create(file, MASTER, now=at, rng=os.urandom, host="localhost")
+    if not authority:
+        kept = tuple(key for key in ring.signing_keys if key.purpose != "authority")
+        write_ring(file, MASTER, replace(ring, signing_keys=kept), os.urandom)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A provider fit for people, as far as a folder can be."""
@@ -57,7 +69,7 @@ def folder(tmp_path: Path) -> Path:
     write(tmp_path / "clients.toml", "")
     write(tmp_path / "master.key", base64.b64encode(MASTER).decode())
     (tmp_path / "data").mkdir(mode=0o700)
-    keys.create(tmp_path / "keys.bin", MASTER, now=datetime.now(UTC), rng=os.urandom, host="localhost")
+    make_keys(tmp_path)
     SpecimenState.make(datetime.now(UTC), os.urandom).save_trust(tmp_path / "trust")
     store = Store(f"sqlite:///{tmp_path}/data/alicem.db")
     upgrade(store.engine)
@@ -97,15 +109,6 @@ def _another_master_key(folder: Path) -> None:
     write(folder / "master.key", base64.b64encode(b"n" * 32).decode())
 
 
-def _keys_of(days: int) -> Callable[[Path], None]:
-    def make(folder: Path) -> None:
-        _no_keys(folder)
-        at = datetime.now(UTC) - timedelta(days=days)
-        keys.create(folder / "keys.bin", MASTER, now=at, rng=os.urandom, host="localhost")
-
-    return make
-
-
 def _empty_trust(folder: Path) -> None:
     for file in (folder / "trust").iterdir():
         file.unlink()
@@ -128,8 +131,9 @@ def _setting(old: str, new: str) -> Callable[[Path], None]:
 FLAWS: dict[str, tuple[Callable[[Path], None], bool]] = {
     "keys.file:": (_no_keys, True),
     "does not open": (_another_master_key, True),
-    "key ended on": (_keys_of(400), True),
-    "key ends on": (_keys_of(350), False),
+    "key ended on": (lambda folder: make_keys(folder, 400), True),
+    "key ends on": (lambda folder: make_keys(folder, 350), False),
+    "the authority's key is in it": (lambda folder: make_keys(folder, authority=True), True),
     "no authority of any State": (_empty_trust, True),
     "trust.folder: cannot be read": (lambda folder: write(folder / "trust" / "index.json", "{"), True),
     "its schema is 0001": (_old_schema, True),

@@ -232,4 +232,4 @@ def expire(connection: Connection, now: datetime, face_try_days: int) -> None:
 def count_by_state(connection: Connection) -> dict[str, int]:
     """How many accounts there are in each state. Looks at every account."""
     query = select(accounts.c.state, func.count()).group_by(accounts.c.state).order_by(accounts.c.state)
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query)}

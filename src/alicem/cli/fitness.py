@@ -59,6 +59,11 @@ def _keys(settings: Settings, now: datetime) -> Iterator[Finding]:
     except keys.KeysError as error:
         yield Finding(f"keys.file: {error}", "`alicem keys create`, or the master key it was made with")
         return
+    if ring.published("authority"):
+        yield Finding(
+            "keys.file: the authority's key is in it, where it certifies whatever a thief of the ring likes",
+            "`alicem keys create --operator`, and certificates of an authority that stays offline",
+        )
     for trouble in keys.troubles(ring, now):
         ends_later = " ends on " in trouble
         yield Finding(f"keys: {trouble}", "docs/operate.md, Keys", grave=not ends_later)
