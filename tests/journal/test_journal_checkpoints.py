@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -62,6 +63,18 @@ def test_a_journal_that_grew_meets_every_checkpoint(connection: Connection) -> N
         journal.seal(connection, KEY, NOW)
         kept.append(said(connection))
     assert against(connection, *kept, *kept).declared == ()
+
+
+def test_a_checkpoint_is_met_by_its_row_and_seal(connection: Connection) -> None:
+    kept = said(connection)
+    for other in (
+        replace(kept, row=14),
+        replace(kept, seal=bytes(32)),
+        replace(kept, segment=4),
+        replace(kept, segment=2),
+    ):
+        with pytest.raises(JournalBroken, match=f"another segment {other.segment}, which ends with row {other.row}"):
+            against(connection, kept, other)
 
 
 @pytest.mark.parametrize("rewritten", [False, True])

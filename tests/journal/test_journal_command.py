@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 from alicem import jose, journal, keys
 from alicem.cli import build
 from alicem.journal.records import erase_content
+from alicem.keys.file import write as write_ring
 from alicem.store import Store
 
 MASTER = b"m" * 32
@@ -146,6 +148,19 @@ def test_an_auditor_needs_the_file_and_the_public_keys_alone(
     assert "is cut, or no JSON" in cut.stderr
 
 
+def test_a_compromised_key_is_named_to_whoever_verifies(folder: Path) -> None:
+    """By the ring and by the exported keys alike; its seals hold."""
+    ring = keys.open_ring(folder / "keys.bin", MASTER)
+    (key,) = ring.signing_all("journal")
+    lost = tuple(replace(one, compromised=one == key) for one in ring.signing_keys)
+    write_ring(folder / "keys.bin", MASTER, replace(ring, signing_keys=lost), secrets.token_bytes)
+    assert told("verify", "--json")["compromised"] == [key.kid]
+    (folder / "keys.json").write_text(run("keys").stdout)
+    result = run("verify", "--keys", folder / "keys.json")
+    assert result.exit_code == 0
+    assert f"warning: sealed by a compromised key: {key.kid}" in " ".join(result.stderr.split())
+
+
 def test_published_keys_are_public(folder: Path) -> None:
     (key,) = told("keys")["keys"]
     assert key.keys() == {"kty", "crv", "x", "y", "use", "alg", "kid"}
@@ -165,6 +180,9 @@ def test_files_are_whole_and_for_their_owner(folder: Path) -> None:
         (["verify", "--config", "none.toml"], 3, "none.toml"),
         (["verify", "--against", "none.jws"], 3, "none.jws: No such file or directory"),
         (["verify", "--against", "alicem.toml"], 1, "alicem.toml: line 2 is no checkpoint"),
+        (["verify", "--against", "/dev/zero"], 1, "/dev/zero: line 1 is no checkpoint"),
+        (["verify", "--keys", "/dev/zero"], 3, "not a JWK set"),
+        (["verify", "--export", "/dev/zero"], 3, "line 1 is cut, or no JSON"),
         (["verify", "--keys", "alicem.toml"], 3, "not a JWK set"),
         (["verify", "--export", "alicem.toml"], 3, "line 1 is cut, or no JSON"),
         (["export", "none/journal.jsonl"], 3, "No such file or directory"),

@@ -219,6 +219,15 @@ def test_an_end_that_was_cut_off_shows_by_a_checkpoint_alone(connection: Connect
         verify_parts(journal.whole(connection), public_keys([KEY]), checkpoints=checkpoints)
 
 
+def test_a_seal_after_rows_without_one_is_out_of_order(connection: Connection) -> None:
+    """As a file could give it: a false row 16 before the seal over the true one."""
+    assert journal.seal(connection, KEY, NOW) == 2
+    *before, (segment, its_rows) = journal.whole(connection)
+    found = [*before, (None, its_rows[:1]), (segment, its_rows)]
+    with pytest.raises(JournalBroken, match="segment 4 is out of order"):
+        verify_parts(found, public_keys([KEY]))
+
+
 # Random manipulations of what a journal is made of, the way a database or a file would give it
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import secrets
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from journals import NOW, new_key, stored, write
 
 from alicem import journal
 from alicem.journal import Checkpoint, Findings, JournalBroken, TooManyRows, public_keys, verify_parts
+from alicem.journal.export import lines, read
 from alicem.journal.prune import prune
 from alicem.journal.verify import term
 from alicem.store import Store
@@ -204,3 +206,13 @@ def test_a_pruned_segment_is_held_against_checkpoints_too(store: Store) -> None:
     drop(store, OVER + timedelta(minutes=3, seconds=1))
     with pytest.raises(JournalBroken, match="another segment 2"):
         look(store, checkpoints=[Checkpoint(2, 10, b"x" * 32, int(NOW.timestamp()))])
+
+
+def test_an_exported_journal_without_its_oldest_rows_holds(store: Store) -> None:
+    now = OVER + timedelta(minutes=3, seconds=1)
+    drop(store, now)
+    seal(store, now)
+    file = asyncio.run(store.read(lambda c: "".join(lines(journal.whole(c))))).encode()
+    found = verify_parts(read(io.BytesIO(file)), public_keys([KEY]), years=YEARS)
+    assert found == look(store)
+    assert found.pruned == 4

@@ -19,6 +19,7 @@ from alicem.app import master_key, now
 from alicem.cli.says import REFUSED, err, fail, out
 from alicem.journal import Findings, JournalBroken
 from alicem.journal.chain import Part
+from alicem.journal.checkpoint import LONGEST
 from alicem.journal.export import NotAnExport, lines, read
 from alicem.journal.jwks import Known, NotKeys, jwks, known, read_jwks
 from alicem.keys import KeysError, open_ring
@@ -127,7 +128,7 @@ def _told_plainly(as_json: bool) -> Iterator[None]:
 def _checkpoints(file: Path, believed: Known) -> list[journal.Checkpoint]:
     with file.open("rb") as stream:
         try:
-            return list(journal.read_checkpoints(stream, believed.keys))
+            return list(journal.read_checkpoints(iter(lambda: stream.readline(LONGEST), b""), believed.keys))
         except journal.NotACheckpoint as error:
             raise journal.NotACheckpoint(f"{file}: {error}") from error
 

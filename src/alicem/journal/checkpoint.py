@@ -20,7 +20,8 @@ from alicem.journal.chain import JournalBroken, PublicKeys, Segment, day, sign, 
 from alicem.keys import SigningKey
 
 TYP = "alicem-journal-checkpoint+jws"
-_LONGEST = 4096
+LONGEST = 4096
+"""Bytes of a line that are looked at."""
 
 
 class NotACheckpoint(Exception):
@@ -52,7 +53,7 @@ def read_checkpoints(lines: Iterable[bytes], keys: PublicKeys) -> Iterator[Check
     for place, line in enumerate(lines, 1):
         if token := line.strip():
             try:
-                yield _parse(signed(token[:_LONGEST], TYP, keys)[1])
+                yield _parse(signed(token[:LONGEST], TYP, keys)[1])
             except (BadToken, ValueError, TypeError) as error:
                 raise NotACheckpoint(f"line {place} is no checkpoint that a key of the journal signed") from error
 
