@@ -292,11 +292,11 @@ def test_issuing_wants_codes_tokens_and_nonces_of_ours(town: Town) -> None:
         assert metadata["credential_issuer"] == town.alicem
         grant = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
         wrong = http.post("/credential/token", data={"grant_type": grant, "pre-authorized_code": "guess"})
-        assert (wrong.status_code, wrong.json()) == (400, {"error": "invalid_grant"})
+        assert (wrong.status_code, wrong.json()["error"]) == (400, "invalid_grant")
         other = http.post("/credential/token", data={"grant_type": "password"})
-        assert other.json() == {"error": "unsupported_grant_type"}
+        assert other.json()["error"] == "unsupported_grant_type"
         nobody = http.post("/credential/credential", json={}, headers={"Authorization": "Bearer guess"})
-        assert (nobody.status_code, nobody.json()) == (401, {"error": "invalid_token"})
+        assert (nobody.status_code, nobody.json()["error"]) == (401, "invalid_token")
         assert re.fullmatch(r"[\w-]{43}", http.post("/credential/nonce").json()["c_nonce"])
         assert http.get("/status/0").headers["content-type"] == "application/statuslist+jwt"
         assert http.get("/status/1").status_code == 404
