@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
@@ -21,8 +22,7 @@ class Limit:
 
     def admits(self, connection: HTTPConnection) -> bool:
         """Count one event of this address; whether it is still within the limit."""
-        address = connection.client.host if connection.client else ""
-        key = hashlib.blake2b(address.encode(), digest_size=16).digest()
+        key = hashlib.blake2b(whose(connection).encode(), digest_size=16).digest()
         window = int(self._clock().timestamp()) // self._seconds
         started, count = self._counts.pop(key, (window, 0))
         count = count + 1 if started == window else 1
@@ -30,3 +30,17 @@ class Limit:
         if len(self._counts) > _MOST_ADDRESSES:
             self._counts.popitem(last=False)
         return count <= self._most
+
+
+def whose(connection: HTTPConnection) -> str:
+    """The address of who asks; of IPv6 its first 64 bits, since the others are anybody's to choose (RFC 4291 §2.5.1)."""
+    host = connection.client.host if connection.client else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()
