@@ -32,7 +32,7 @@ from foreign_jose import (
 )
 from foreign_person import Holder
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.typing import Subprotocol
 
 from emrtd.errors import TagLost
@@ -123,7 +123,7 @@ class Enrolment:
                 message = self._received(await self._socket.recv())
                 if self.holder.loses_the_line(message):
                     self._socket.transport.abort()
-                    continue
+                    raise ConnectionClosedError(None, None)  # with whatever else had come, the farewell included
                 await self._answer(message)
                 if message["type"] == "receipt":
                     return self._enrolled(message)

@@ -277,7 +277,8 @@ class Phone:
         if status != 200:
             raise Refused(body, status)
         reply_key = self._reply_keys.get(pending)
-        return Done(body, None if reply_key is None else decrypt(body["share"], reply_key))
+        sealed = body["record" if "record" in body else "share"]
+        return Done(body, None if reply_key is None else decrypt(sealed, reply_key))
 
     # Another code
 
@@ -308,6 +309,13 @@ class Phone:
         done = await self.instruct(code, "open", "")
         assert done.share is not None
         return self._vault(done.share), int(done.body["phones"])
+
+    async def known(self, code: str) -> dict[str, Any]:
+        """The account's record: what the server holds of it."""
+        done = await self.instruct(code, "record", "record")
+        assert done.share is not None
+        told: dict[str, Any] = json.loads(done.share)
+        return told
 
     async def draw_suspension_code(self, code: str) -> str:
         """Another suspension code, which the server learns the hash of."""

@@ -80,6 +80,7 @@ async def _life(town: Town, folder: Path) -> None:
         assert await signs_in(world, second, CODE) == sub
         assert await _refused(first.open(NEW_CODE)) == NOT_KNOWN
         await keeps_a_second_phone_then_removes_it(world, second, enrolled.account)
+        await reads_what_is_known(second, enrolled.account)
 
         renewed = await second.enrol(world.holder("camille_renewed"), CODE, renewing=CODE)
         assert (renewed.account, renewed.earlier) == (enrolled.account, None)
@@ -154,6 +155,18 @@ async def _refused(asked: Awaitable[Any]) -> tuple[int, str]:
 def _outcome(answer: httpx.Response) -> Any:
     body = answer.json() if "json" in answer.headers["content-type"] else {}
     return body.get("outcome", body.get("error"))
+
+
+async def reads_what_is_known(phone: Phone, account: str) -> None:
+    """The account's own rows, and no one's name."""
+    told = await phone.known(CODE)
+    tables = told["tables"]
+    assert [row["number"] for row in tables["accounts"]] == [account]
+    assert [row["id"] for row in tables["phones"]] == [told["phone"]]
+    assert "account_reactivated" in [row["event"] for row in tables["journal"]]
+    assert {len(tables[name]) for name in ("accounts", "phones")} == {1}
+    names = dict(personas.load()["camille"].expected)
+    assert not [name for name in ("family_name", "birthdate") if names[name] in json.dumps(told, ensure_ascii=False)]
 
 
 async def signs_in(world: World, phone: Phone, code: str) -> str:
@@ -330,7 +343,7 @@ async def ends(world: World, phone: Phone) -> None:
     with pytest.raises(Forgotten):
         await phone.open(CODE)
     one_of_each = {_kind(request): request for request, _ in world.wire.instructions()}
-    assert len(one_of_each) == 9
+    assert len(one_of_each) == 10
     for request in one_of_each.values():
         assert await world.again(request) == NOT_KNOWN
 
