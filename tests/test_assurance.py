@@ -47,7 +47,7 @@ LEVEL_HIGH: dict[str, tuple[str, ...]] = {
 }
 """The elements of (EU) 2015/1502 that level high takes over, by section of its annex; a section without elements is one row."""
 COMPLAINTS = {f"R{number}" for number in range(1, 21)} - {"R5", "R9"}
-WHOLE = {f"W{number}" for number in range(1, 8)}
+WHOLE = {f"W{number}" for number in range(1, 7)} | {"M1", "M2", "M3"}
 LAW = {"D1", "D2", "D3", "D4", "D5", "D6", "N1", "N2", "N3", "N4", "T1", "T2", "T3", "P1"}
 
 

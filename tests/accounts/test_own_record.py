@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from alicem.accounts import face_tries
 from alicem.accounts.effects import Outcome
 from alicem.accounts.instruction import UNIFORM
 from alicem.accounts.own_record import MOST, WITHHELD
+from alicem.accounts.own_record import own_record as build
 from alicem.accounts.tables import approvals
 from alicem.journal.records import append
 from alicem.store import metadata
@@ -211,6 +213,28 @@ def test_an_account_that_is_not_active_a_locked_one_and_one_that_is_gone_tell_no
     gone = world.enrol("GONE", suspension_code="2" * 20)
     assert gone.instruct(purpose="close", about=b"close").status == 200
     assert gone.instruct(purpose="record", about=b"record") == UNIFORM
+
+
+def test_an_account_that_is_closed_while_its_record_is_asked_for_is_gone_or_told_whole(world: World) -> None:
+    """Two phones at once: whatever the order, no half of a record and no fault."""
+    asking = world.enrol()
+    closing = world.enrol(keep=True)
+    for_record = asking.sign(purpose="record", about=b"record")
+    with ThreadPoolExecutor(2) as threads:
+        told = threads.submit(world.perform, for_record)
+        closed = threads.submit(closing.instruct, purpose="close", about=b"close")
+    assert closed.result().status == 200
+    outcome = told.result()
+    if outcome.status == 200:
+        assert own_record(asking, outcome)["rows"]["phones"] == 2
+    else:
+        assert outcome.body == UNIFORM.body
+    assert asking.instruct(purpose="record", about=b"record") == UNIFORM
+
+
+def test_nobodys_record_is_none(world: World) -> None:
+    world.enrol()
+    assert world.do(lambda c: build(c, 7, 1, world.clock())) is None
 
 
 def test_more_rows_than_fit_are_counted_and_the_newest_told(world: World) -> None:
