@@ -38,6 +38,11 @@ def against(connection: Connection, *checkpoints: Checkpoint) -> Findings:
     return verify_parts(journal.whole(connection), public_keys([KEY]), checkpoints=checkpoints)
 
 
+def after(connection: Connection, since: Checkpoint, *checkpoints: Checkpoint) -> Findings:
+    parts = journal.whole(connection, since.segment)
+    return verify_parts(parts, public_keys([KEY]), since=since, checkpoints=checkpoints)
+
+
 def restore(connection: Connection, seals: int, at: datetime = LATER, **content: object) -> None:
     """The database goes back to where it had so many seals, and its journal says so."""
     last = seals * 5
@@ -75,6 +80,44 @@ def test_a_checkpoint_is_met_by_its_row_and_seal(connection: Connection) -> None
     ):
         with pytest.raises(JournalBroken, match=f"another segment {other.segment}, which ends with row {other.row}"):
             against(connection, kept, other)
+
+
+def test_what_was_verified_up_to_a_checkpoint_need_not_be_read_again(connection: Connection) -> None:
+    first = said(connection)
+    assert journal.seal(connection, KEY, NOW) == 2
+    write(connection, KEY, seals=2, loose=1)
+    second = said(connection)
+    found = after(connection, first, first, second)
+    assert (found.sealed, found.segments, sum(found.sealed_by.values()), found.unsealed) == (27, 6, 4, 1)
+    assert after(connection, second, first).sealed == 27
+    connection.exec_driver_sql("update journal set at = at + 1 where number = 8")
+    assert after(connection, first).sealed == 27
+    with pytest.raises(JournalBroken, match="another segment 3"):
+        after(connection, replace(first, seal=bytes(32)))
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        (["update journal set at = at + 1 where number = 13"], "segment 3: one of rows 11 to 15 was changed"),
+        (["delete from journal where number between 11 and 15"], "the rows of segments 3 to 3 are gone"),
+        (["update journal_segments set first = 12 where number = 3"], "segment 3: its seal says something else"),
+        (["update journal_segments set previous = root where number = 3"], "segment 3: its seal says something else"),
+        (["delete from journal_segments where number = 3"], "cut or rolled back"),
+        (
+            ["delete from journal_segments where number = 3", "delete from journal where number > 10"],
+            "cut or rolled back",
+        ),
+    ],
+)
+def test_from_the_segment_of_the_checkpoint_on_everything_shows(
+    connection: Connection, statements: list[str], message: str
+) -> None:
+    since = said(connection)
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+    with pytest.raises(JournalBroken, match=message):
+        after(connection, since)
 
 
 @pytest.mark.parametrize("rewritten", [False, True])

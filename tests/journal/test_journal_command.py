@@ -108,6 +108,24 @@ def test_checkpoints_kept_elsewhere_tell_of_a_cut(folder: Path, database_url: st
     assert "another segment 3, which ends with row 15" in " ".join(result.stderr.split())
 
 
+def test_what_came_after_a_checkpoint_is_looked_at_alone(folder: Path, database_url: str) -> None:
+    """From the segment the checkpoint knows on; of the database and of a file alike."""
+    run("checkpoint", "--out", folder / "one.jws")
+    ring = keys.open_ring(folder / "keys.bin", MASTER)
+    now = datetime.now(UTC)
+    do(database_url, lambda c: journal.seal(c, ring.signing("journal", now), now))
+    run("export", folder / "journal.jsonl")
+    sql(database_url, "update journal set at = at + 1 where number = 3")
+    sources: list[list[Any]] = [[], ["--export", folder / "journal.jsonl"]]
+    for source in sources:
+        found = told("verify", "--json", "--since", folder / "one.jws", *source)
+        assert (found["sealed"], found["segments"], found["sealed_by"].popitem()[1]) == (17, 4, 2)
+    assert run("verify").exit_code == 1
+    sql(database_url, "update journal set at = at + 1 where number = 13")
+    later = run("verify", "--since", folder / "one.jws")
+    assert later.stderr == "segment 3: one of rows 11 to 15 was changed\n"
+
+
 def test_a_declared_gap_is_a_warning(folder: Path, database_url: str) -> None:
     run("checkpoint", "--out", folder / "one.jws")
     sql(database_url, "delete from journal_segments where number = 3")
@@ -180,6 +198,8 @@ def test_files_are_whole_and_for_their_owner(folder: Path) -> None:
         (["verify", "--config", "none.toml"], 3, "none.toml"),
         (["verify", "--against", "none.jws"], 3, "none.jws: No such file or directory"),
         (["verify", "--against", "alicem.toml"], 1, "alicem.toml: line 2 is no checkpoint"),
+        (["verify", "--against", "/dev/null"], 1, "/dev/null: there is no checkpoint in it"),
+        (["verify", "--since", "/dev/null"], 1, "/dev/null: there is no checkpoint in it"),
         (["verify", "--against", "/dev/zero"], 1, "/dev/zero: line 1 is no checkpoint"),
         (["verify", "--keys", "/dev/zero"], 3, "not a JWK set"),
         (["verify", "--export", "/dev/zero"], 3, "line 1 is cut, or no JSON"),

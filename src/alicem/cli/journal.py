@@ -38,6 +38,9 @@ def verify(
     against: Annotated[
         list[Path] | None, typer.Option("--against", help="file of checkpoints, one a line; may be repeated")
     ] = None,
+    since: Annotated[
+        Path | None, typer.Option("--since", help="look only at what came after the newest checkpoint of this file")
+    ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="an exported journal, not the database")] = None,
     keys: Annotated[Path | None, typer.Option("--keys", help="JWK set of `alicem journal keys`, not the ring")] = None,
     years: Annotated[int | None, typer.Option("--years", help="rows that are gone were to be kept so long")] = None,
@@ -48,10 +51,13 @@ def verify(
         settings = load(config) if export is None or keys is None else None
         believed = read_jwks(_bytes_of(keys)) if keys else _ring(settings)
         checkpoints = [one for file in against or () for one in _checkpoints(file, believed)]
+        newest = max(_checkpoints(since, believed), key=lambda one: one.segment) if since else None
         kept = settings.retention if settings else Retention
         told = kept.journal_years if years is None else years
-        with _parts(settings, export) as (parts, total), _bar(total) as progress:
-            found = journal.verify_parts(parts, believed.keys, checkpoints=checkpoints, years=told, progress=progress)
+        with _parts(settings, export, newest) as (parts, total), _bar(total) as progress:
+            found = journal.verify_parts(
+                parts, believed.keys, checkpoints=checkpoints, since=newest, years=told, progress=progress
+            )
     _tell(found, believed, len(checkpoints), as_json)
 
 
@@ -79,7 +85,7 @@ def checkpoint(
 @app.command("export")
 def export(file: Annotated[Path, typer.Argument(help="JSON lines")], config: Config = HERE) -> None:
     """Write the journal to a file, for whoever verifies it elsewhere. It names accounts by number: keep it as the database is kept."""
-    with _told_plainly(as_json=False), _parts(load(config), None) as (parts, total), _bar(total) as progress:
+    with _told_plainly(as_json=False), _parts(load(config)) as (parts, total), _bar(total) as progress:
         _write(file, lines(_watched(parts, progress)))
 
 
@@ -126,11 +132,15 @@ def _told_plainly(as_json: bool) -> Iterator[None]:
 
 
 def _checkpoints(file: Path, believed: Known) -> list[journal.Checkpoint]:
+    """Of a file, one at least."""
     with file.open("rb") as stream:
         try:
-            return list(journal.read_checkpoints(iter(lambda: stream.readline(LONGEST), b""), believed.keys))
+            found = list(journal.read_checkpoints(iter(lambda: stream.readline(LONGEST), b""), believed.keys))
         except journal.NotACheckpoint as error:
             raise journal.NotACheckpoint(f"{file}: {error}") from error
+    if not found:
+        raise journal.NotACheckpoint(f"{file}: there is no checkpoint in it")
+    return found
 
 
 def _ring(settings: Settings | None) -> Known:
@@ -144,14 +154,17 @@ def _bytes_of(file: Path) -> bytes:
 
 
 @contextmanager
-def _parts(settings: Settings | None, export: Path | None) -> Iterator[tuple[Iterable[Part], int | None]]:
+def _parts(
+    settings: Settings | None, export: Path | None = None, since: journal.Checkpoint | None = None
+) -> Iterator[tuple[Iterable[Part], int | None]]:
     """The journal of an exported file or of the database, and its last row where that is known beforehand."""
+    begun = 1 if since is None else since.segment
     if export is not None:
         with export.open("rb") as stream:
-            yield read(stream), None
+            yield (part for part in read(stream) if part[0] is None or part[0].number >= begun), None
     elif settings is not None:
         with _connected(settings) as connection:
-            yield journal.whole(connection), journal.last_row(connection)
+            yield journal.whole(connection, begun), journal.last_row(connection)
 
 
 @contextmanager

@@ -146,9 +146,11 @@ def window(connection: Connection, now: datetime) -> Window:
     return Window(sealed, rows, max(int(now.timestamp()) - oldest, 0) if rows else 0)
 
 
-def whole(connection: Connection) -> Iterator[Part]:
-    """Every segment with its rows, then the rows without: read as they are taken, on one moment of the database where the transaction has one."""
-    return parts(_segments(connection), _rows(connection))
+def whole(connection: Connection, since: int = 1) -> Iterator[Part]:
+    """Every segment from number `since` on with its rows, then the rows without. Read as they are taken, on one moment of the database
+    where the transaction has one."""
+    before = connection.execute(select(segments.c.first).where(segments.c.number == since)).scalar()
+    return parts(_segments(connection, since), _rows(connection, None if since == 1 or before is None else before - 1))
 
 
 def unsealed(connection: Connection, after: int, most: int) -> list[Row]:
@@ -162,10 +164,11 @@ def _rows(connection: Connection, after: int | None = None, most: int | None = N
     return _read(connection, Row, query if after is None else query.where(c.number > after))
 
 
-def _segments(connection: Connection) -> Iterator[Segment]:
+def _segments(connection: Connection, since: int) -> Iterator[Segment]:
     c = segments.c
     columns = (c.number, c.first, c.last, c.at, c.root, c.previous, _as_bytes(connection, c.seal))
-    return _read(connection, Segment, _as_stored(*columns).order_by(c.number))
+    query = _as_stored(*columns).order_by(c.number)
+    return _read(connection, Segment, query if since == 1 else query.where(c.number >= since))
 
 
 def _read(connection: Connection, kind: Any, query: Select[Any]) -> Iterator[Any]:

@@ -76,15 +76,18 @@ def verify_parts(
     keys: PublicKeys,
     *,
     checkpoints: Iterable[Checkpoint] = (),
+    since: Checkpoint | None = None,
     years: int = 1,
     progress: Callable[[int], None] = lambda row: None,
 ) -> Findings:
-    """Check all of a journal, given in order. Raises `JournalBroken`.
+    """Check a journal, given in order. Raises `JournalBroken`.
 
-    `checkpoints`: made earlier and kept elsewhere. `years`: rows that are gone were to be kept at least so long. `progress`: told the
-    last row looked at.
+    `checkpoints`: made earlier and kept elsewhere. `since`: `parts` begin with the segment of this one, and what came before was verified
+    when it was made. `years`: rows that are gone were to be kept at least so long. `progress`: told the last row looked at.
     """
-    reading = _Reading(keys, Against(checkpoints), years)
+    begun = 1 if since is None else since.segment
+    later = [one for one in checkpoints if one.segment >= begun]
+    reading = _Reading(keys, Against(later if since is None else [*later, since]), begun, years)
     for segment, rows in parts:
         if segment is None:
             reading.take_loose(rows)
@@ -97,9 +100,10 @@ def verify_parts(
 class _Reading:
     """How far the verification has come: bounded, however long the journal."""
 
-    def __init__(self, keys: PublicKeys, against: Against, years: int) -> None:
-        self.keys, self.against, self.years = keys, against, years
-        self.segments = self.last = self.pruned = self.pruned_at = self.erased = self.ended = self.unsealed = 0
+    def __init__(self, keys: PublicKeys, against: Against, begun: int, years: int) -> None:
+        self.keys, self.against, self.begun, self.years = keys, against, begun, years
+        self.segments = self.pruned = begun - 1
+        self.last = self.pruned_at = self.erased = self.ended = self.unsealed = 0
         self.newest_unsealed = 0
         self.oldest_unsealed: int | None = None
         self.sealed_at: int | None = None
@@ -110,6 +114,9 @@ class _Reading:
 
     def take(self, segment: Segment, rows: Sequence[Row]) -> None:
         """A segment and its rows. While there was no row yet they may have been pruned: the journal must say so further on."""
+        _check_shape(segment)
+        if segment.number == self.begun > 1:
+            self.last, self.previous = segment.first - 1, segment.previous  # right where its seal is the checkpoint's
         self._check_place(segment)
         self.sealed_by[_check_seal(segment, self.keys)] += 1
         if rows or self.pruned < self.segments:
@@ -129,12 +136,14 @@ class _Reading:
             self._check_row(row, row.at)
             self.newest_unsealed = row.number
         self.unsealed += len(rows)
-        self.oldest_unsealed = min(filter(None, (self.oldest_unsealed, *(row.at for row in rows))))
+        times = [row.at for row in rows]
+        self.oldest_unsealed = min(times if self.oldest_unsealed is None else [*times, self.oldest_unsealed])
 
     def end(self) -> Findings:
-        if self.pruned and not self.term_was_over:
+        gone = self.pruned - self.begun + 1
+        if gone and not self.term_was_over:
             raise JournalBroken(
-                f"the rows of segments 1 to {self.pruned} are gone, and no row says that their term was over",
+                f"the rows of segments {self.begun} to {self.pruned} are gone, and no row says that their term was over",
                 segment=self.pruned,
             )
         return Findings(
@@ -142,7 +151,7 @@ class _Reading:
             sealed_at=self.sealed_at,
             sealed_by=dict(self.sealed_by),
             segments=self.segments,
-            pruned=self.pruned,
+            pruned=gone,
             erased=self.erased,
             ended=self.ended,
             unsealed=self.unsealed,
@@ -151,7 +160,6 @@ class _Reading:
         )
 
     def _check_place(self, segment: Segment) -> None:
-        _check_shape(segment)
         number, expected = segment.number, self.segments + 1
         if number != expected or self.unsealed:
             said = f"segment {expected} is missing" if number > expected else f"segment {number} is out of order"
