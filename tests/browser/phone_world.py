@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page
-from provider_world import ANGELA, CODE, World, activate, anchor, evidence, make_world
+from provider_world import ANGELA, CODE, World, activate, anchor, evidence, issuing, make_world
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -49,8 +49,9 @@ class Seeded:
     proven: Evidence
 
 
-def make_phone_world(folder: Path) -> World:
-    world = make_world(folder, level_of_keys=LEVELS)
+def make_phone_world(folder: Path, *, copies: str = "off") -> World:
+    """`copies`: the setting `wallets.foreign`."""
+    world = issuing(make_world(folder, level_of_keys=LEVELS), copies)
     pages = site.routes(Pages(), world.settings, reasons.load())
     assert world.served.app is not None
     headers = Middleware(SecurityHeaders, origin=world.origin)

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import uvicorn
 from sqlalchemy import update
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alicem import accounts, credential, jose, keys, provider
@@ -32,7 +33,12 @@ from alicem.accounts import endpoints as accounts_endpoints
 from alicem.accounts.instruction import Instructions
 from alicem.accounts.tables import accounts as accounts_table
 from alicem.accounts.tables import phones as phones_table
-from alicem.credential import status
+from alicem.credential import Offers, status
+from alicem.credential import endpoints as credential_endpoints
+from alicem.credential.endpoints import Credentials
+from alicem.enrolment import endpoints as enrolment_endpoints
+from alicem.enrolment.endpoints import Sessions
+from alicem.enrolment.journey import Enrolment
 from alicem.evidence import Check, CivilIdentity, DocumentFacts, Evidence, Gender, Level, PartialDate
 from alicem.evidence import Path as EnrolmentPath
 from alicem.keys import KeyRing
@@ -41,7 +47,7 @@ from alicem.phone.code import pin_key
 from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone, open_vault, seal_vault
 from alicem.reasons import Refused
-from alicem.settings import Database, Keys, Limits, Mail, Registry, Service, Settings, Trust
+from alicem.settings import Database, Keys, Limits, Mail, Registry, Service, Settings, Trust, Wallets
 from alicem.store import Store, metadata
 from alicem.web.headers import SecurityHeaders
 from alicem.web.pages import Pages
@@ -218,6 +224,19 @@ def make_app(settings: Settings, store: Store, ring: KeyRing, clock: Clock) -> S
     phones = accounts_endpoints.Accounts(settings, store, instructions, pages, clock, os.urandom)
     routes = [*provider.routes(room), *accounts_endpoints.routes(phones), *static_routes()]
     return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)])
+
+
+def issuing(world: World, foreign: str) -> World:
+    """The provider of the world, with the issuer and the ordering of copies beside it."""
+    world.settings = settings = replace(world.settings, wallets=Wallets(foreign))
+    offers = Offers(world.clock, os.urandom)
+    room = Credentials(settings, world.store, world.ring, offers, world.clock, os.urandom)
+    nobody: Any = None  # enrols here
+    sessions = Sessions(Enrolment(settings, world.store, world.ring, offers, nobody, nobody, world.clock, os.urandom))
+    routes = [*credential_endpoints.routes(room), *enrolment_endpoints.routes(sessions)]
+    assert world.served.app is not None
+    world.served.app = Starlette(routes=[*routes, Mount("/", world.served.app)])
+    return world
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:

@@ -7,7 +7,6 @@ import base64
 import json
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,20 +14,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from provider_world import Browser, Flaws, Person, World, answer, enrol, fresh_device, make_world, set_state
+from provider_world import Browser, Flaws, Person, World, answer, enrol, fresh_device, issuing, make_world, set_state
 from sqlalchemy import text
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 import node_peers
 from alicem import accounts, jose
 from alicem.accounts.states import Event
-from alicem.credential import Offers
-from alicem.credential import endpoints as credential_endpoints
-from alicem.credential.endpoints import Credentials
-from alicem.enrolment import endpoints as enrolment_endpoints
-from alicem.enrolment.endpoints import Sessions
-from alicem.enrolment.journey import Enrolment
 from alicem.evidence import Level
 from alicem.phone import manage
 from alicem.phone.approve import show
@@ -38,19 +29,6 @@ from alicem.reasons import Refused
 from alicem.settings import Settings
 
 WALLET = ec.generate_private_key(ec.SECP256R1())
-
-
-def issuing(world: World, foreign: str) -> World:
-    """The provider of the world, with the issuer and the ordering of copies beside it."""
-    settings: Settings = replace(world.settings, wallets=replace(world.settings.wallets, foreign=foreign))
-    offers = Offers(world.clock, os.urandom)
-    room = Credentials(settings, world.store, world.ring, offers, world.clock, os.urandom)
-    nobody: Any = None  # enrols here
-    sessions = Sessions(Enrolment(settings, world.store, world.ring, offers, nobody, nobody, world.clock, os.urandom))
-    routes = [*credential_endpoints.routes(room), *enrolment_endpoints.routes(sessions)]
-    assert world.served.app is not None
-    world.served.app = Starlette(routes=[*routes, Mount("/", world.served.app)])
-    return world
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from alicem.settings.tables import (
     Settings,
     Traces,
     Trust,
+    Wallets,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "SettingsError",
     "Traces",
     "Trust",
+    "Wallets",
     "load",
     "parse",
     "production_refusals",

@@ -44,7 +44,8 @@ def routes(pages: Pages, settings: Settings, reasons: Mapping[str, Reason]) -> l
         )
 
     async def phone(request: Request) -> Response:
-        return pages.render(request, "phone/phone.html", origin=service.origin)
+        copies = settings.wallets.foreign != "off"
+        return pages.render(request, "phone/phone.html", origin=service.origin, copies=copies)
 
     async def approve(request: Request) -> Response:
         return pages.render(request, "phone/approve.html", origin=service.origin)

@@ -9,7 +9,7 @@ import { cleanJwk, decrypt, newReceivingKey, publicJwk, sign, thumbprint } from 
 import { unlock } from "./keys.js";
 import { VaultLost, erase, load, loadEnrolment, saveEnrolment, savePhone } from "./state.js";
 
-/** @typedef {"activate" | "open" | "approve" | "suspend" | "close" | "suspension_code" | "remove_others" | "renew"} Purpose */
+/** @typedef {"activate" | "open" | "approve" | "suspend" | "close" | "suspension_code" | "remove_others" | "renew" | "copy"} Purpose */
 /** @typedef {{share: Uint8Array, receipt: string | null, phones: number | null, unlocked: import("./keys.js").Unlocked}} Done */
 
 /** The server said no: `outcome` is a row of reasons, with what is left. */

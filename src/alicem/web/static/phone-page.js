@@ -5,6 +5,7 @@
 import { AccountClosed, NoAnswer, settleChange } from "./instruction.js";
 import { SCREENS, listenForAccount } from "./phone-account.js";
 import { askForAnother, listenForCodes } from "./phone-code.js";
+import { listenForCopy, showCopy } from "./phone-copy.js";
 import { showHistory } from "./phone-history.js";
 import { close, open, opened } from "./phone-open.js";
 import { onFault, stopOrExplain } from "./refusals.js";
@@ -17,7 +18,7 @@ const HIDDEN = ["chip_key"];
 const OPEN_MS = 5 * 60_000; // without a touch, then it closes
 let closing = 0;
 
-const WAYS = { ...SCREENS, history: showHistory, change: askForAnother, home: () => (opened.content ? home() : begin()), lock: () => begin() };
+const WAYS = { ...SCREENS, history: showHistory, copy: showCopy, change: askForAnother, home: () => (opened.content ? home() : begin()), lock: () => begin() };
 
 /** The screen for the phone as it is. */
 async function begin() {
@@ -104,6 +105,7 @@ function listen() {
   for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, () => opened.content && touched());
   listenForAccount({ home, gone });
   listenForCodes({ home, begin, gone });
+  listenForCopy({ gone });
 }
 
 async function main() {
