@@ -38,6 +38,11 @@ FLAWS: dict[str, tuple[str, str, object]] = {
 READABLE = {
     "keys.file is readable by others": ("keys", "file", "loose"),
     "keys.master_key_file is readable by others": ("keys", "master_key_file", "loose"),
+    "keys.token.pin_file is readable by others": (
+        "keys",
+        "token",
+        {"module": "token.so", "label": "alicem", "pin_file": "loose"},
+    ),
     "registry.token_file is readable by others": ("registry", "token_file", "loose"),
     "registry.certificate_key_file is readable by others": ("registry", "certificate_key_file", "loose"),
     "registry.notices_token_file is readable by others": ("registry", "notices_token_file", "loose"),

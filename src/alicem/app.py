@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -43,6 +43,9 @@ from alicem.web import site
 from alicem.web.headers import SecurityHeaders, for_demo
 from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
+
+if TYPE_CHECKING:
+    from alicem.keys.token import Token
 
 _log = structlog.get_logger("alicem")
 
@@ -82,6 +85,18 @@ def master_key(settings: Settings) -> bytes:
         raise KeysError("the master key is not base64") from error
 
 
+def token_of(settings: Settings) -> Token | None:
+    """The PKCS#11 token of the settings, open. Raises `KeysError`, `SettingsError`."""
+    named = settings.keys.token
+    if named is None:
+        return None
+    try:
+        from alicem.keys.token import Token  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SettingsError("keys.token wants requirements/pkcs11.txt installed") from error
+    return Token(named.module, named.label, secret(named.pin_file, ""))
+
+
 def _ring_unreadable(error: KeysError) -> None:
     """The keys of before go on."""
     _log.error("key file not read", error=type(error.__cause__ or error).__name__)
@@ -109,7 +124,7 @@ def watchers_of(settings: Settings) -> tuple[Watcher, ...]:
 
 def build(settings: Settings, watchers: Sequence[Watcher] = ()) -> Parts:
     """Make every part. Raises `KeysError`, `SettingsError`, `models.ModelsMissingError`."""
-    ring = RingFile(settings.keys.file, lambda: master_key(settings), _ring_unreadable)
+    ring = RingFile(settings.keys.file, lambda: master_key(settings), _ring_unreadable, token_of(settings))
     store = WatchedStore(settings.database.url, watchers) if watchers else Store(settings.database.url)
     upgrade(store.engine)
     with store.engine.connect() as connection:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -15,11 +15,14 @@ from sqlalchemy.exc import DBAPIError
 
 from alicem import keys
 from alicem.accounts.reencryption import reencrypt, rows_under
-from alicem.app import master_key, now
+from alicem.app import master_key, now, token_of
 from alicem.cli.says import REFUSED, fail, out
 from alicem.keys import Keys, KeysError, SecretKey, SigningKey
 from alicem.settings import Settings, SettingsError, load
 from alicem.store import Store
+
+if TYPE_CHECKING:
+    from alicem.keys.token import Token
 
 app = typer.Typer(no_args_is_help=True, help="The provider's keys.")
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
@@ -33,8 +36,15 @@ def create_keys(
 ) -> None:
     """Make one key of each purpose, encrypted under the master key. Never overwrites."""
     with _settings(config) as settings:
-        rest = {"now": now(), "rng": secrets.token_bytes, "host": _host(settings), "specimen": not operator}
-        keys.create(settings.keys.file, master_key(settings), **rest)  # type: ignore[arg-type]
+        keys.create(
+            settings.keys.file,
+            master_key(settings),
+            now=now(),
+            rng=secrets.token_bytes,
+            host=_host(settings),
+            specimen=not operator,
+            token=token_of(settings),
+        )
 
 
 @app.command("list")
@@ -58,18 +68,22 @@ def rotate(
         if bool(purposes) == due:
             fail("name the purposes, or say --due", 2)
 
+        token, host = token_of(settings), _host(settings)
+
         def step(ring: Keys) -> Keys:
             which = keys.due(ring, now()) if due else purposes or ()
-            return keys.rotated(ring, which, now(), secrets.token_bytes, _host(settings), at_once=at_once)
+            return keys.rotated(ring, which, now(), secrets.token_bytes, host, at_once=at_once, token=token)
 
-        _tell_new(settings, step)
+        started = now()
+        ring = _change(settings, token, step)
+        out([_row(ring, key) for key in ring.every if key.created >= started])
 
 
 @app.command("request")
 def request(kid: str, config: Config = HERE) -> None:
     """A certificate signing request (PEM) for a key that waits for its certificate."""
     with _settings(config) as settings:
-        ring = keys.open_ring(settings.keys.file, master_key(settings))
+        ring = keys.open_ring(settings.keys.file, master_key(settings), token_of(settings))
         typer.echo(keys.request(ring, kid, _host(settings)).decode(), nl=False)
 
 
@@ -83,7 +97,8 @@ def install(
     """Give a waiting key its certificate; it takes over in an hour."""
     with _settings(config) as settings:
         pem = chain.read_bytes()
-        _change(settings, lambda ring: keys.installed(ring, kid, pem, now(), new_authority=new_authority))
+        token = token_of(settings)
+        _change(settings, token, lambda ring: keys.installed(ring, kid, pem, now(), new_authority=new_authority))
 
 
 @app.command("retire")
@@ -99,7 +114,10 @@ def retire(
             rows = asyncio.run(store.read(lambda c: rows_under(c, kid)))
         finally:
             store.close()
-        _change(settings, lambda ring: keys.retired(ring, kid, now(), rows, compromised=compromised))
+        token = token_of(settings)
+        _change(settings, token, lambda ring: keys.retired(ring, kid, now(), rows, compromised=compromised))
+        if token is not None:
+            token.destroy(kid)
 
 
 @app.command("reencrypt")
@@ -146,14 +164,8 @@ def _host(settings: Settings) -> str:
     return urlsplit(settings.service.origin).hostname or "localhost"
 
 
-def _change(settings: Settings, step: Callable[[Keys], Keys]) -> Keys:
-    return keys.change(settings.keys.file, master_key(settings), step, secrets.token_bytes)
-
-
-def _tell_new(settings: Settings, step: Callable[[Keys], Keys]) -> None:
-    started = now()
-    ring = _change(settings, step)
-    out([_row(ring, key) for key in ring.every if key.created >= started])
+def _change(settings: Settings, token: Token | None, step: Callable[[Keys], Keys]) -> Keys:
+    return keys.change(settings.keys.file, master_key(settings), step, secrets.token_bytes, token)
 
 
 def _row(ring: Keys, key: SigningKey | SecretKey) -> dict[str, str | None]:

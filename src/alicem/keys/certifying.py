@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from asn1crypto import csr, pem
+from asn1crypto import keys as asn1_keys
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from alicem.keys.authority import make_authority, make_issuing, name
 from alicem.keys.purposes import CERTIFIED, OVERLAP, PURPOSES
@@ -36,21 +39,38 @@ def certified(ring: Keys, key: SigningKey, now: datetime, host: str) -> SigningK
 
 
 def request(ring: Keys, kid: str, host: str) -> bytes:
-    """A certificate signing request (PKCS#10, PEM) for a key that waits for its certificate. Raises `KeyRefused`."""
+    """A certificate signing request (PKCS#10, PEM) for a key that waits for its certificate. Raises `KeyRefused`.
+
+    Put together here: `cryptography` would have the private key in memory, and it may be in a token.
+    """
     key = _waiting(ring, kid)
-    subject = x509.SubjectAlternativeName([x509.DNSName(host)])
-    builder = x509.CertificateSigningRequestBuilder().subject_name(name(f"Alicem {key.purpose} {host}"))
-    signed = builder.add_extension(subject, critical=False).sign(_in_memory(key), SHA256())
-    return signed.public_bytes(Encoding.PEM)
+    public = key.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    names = asn1_x509.Extension(
+        {"extn_id": "subject_alt_name", "extn_value": [asn1_x509.GeneralName("dns_name", host)]}
+    )
+    info = csr.CertificationRequestInfo(
+        {
+            "version": "v1",
+            "subject": asn1_x509.Name.load(name(f"Alicem {key.purpose} {host}").public_bytes()),
+            "subject_pk_info": asn1_keys.PublicKeyInfo.load(public),
+            "attributes": [{"type": "extension_request", "values": [[names]]}],
+        }
+    )
+    signature = key.private.sign(info.dump(), ec.ECDSA(SHA256()))
+    algorithm = {"algorithm": "sha256_ecdsa"}
+    whole = csr.CertificationRequest(
+        {"certification_request_info": info, "signature_algorithm": algorithm, "signature": signature}
+    )
+    return bytes(pem.armor("CERTIFICATE REQUEST", whole.dump()))
 
 
-def installed(ring: Keys, kid: str, pem: bytes, now: datetime, *, new_authority: bool = False) -> Keys:
+def installed(ring: Keys, kid: str, given: bytes, now: datetime, *, new_authority: bool = False) -> Keys:
     """The ring with the chain (PEM: the key's certificate, then its authority's) of a key that waited; it takes over after `OVERLAP`.
 
     Raises `KeyRefused` for a chain of another key, that does not hold, that ends before the key, or at another authority than phones pinned.
     """
     key = _waiting(ring, kid)
-    chain = _chain(pem, key, now)
+    chain = _chain(given, key, now)
     others = {one.x5c[-1] for one in ring.signing_keys if one.x5c and one.retired is None}
     if others - {chain[-1]} and not new_authority:
         raise KeyRefused(
@@ -69,9 +89,9 @@ def _waiting(ring: Keys, kid: str) -> SigningKey:
     raise KeyRefused(f"no key {kid} waits for a certificate: see `alicem keys list`")
 
 
-def _chain(pem: bytes, key: SigningKey, now: datetime) -> tuple[bytes, bytes]:
+def _chain(given: bytes, key: SigningKey, now: datetime) -> tuple[bytes, bytes]:
     try:
-        leaf, authority = x509.load_pem_x509_certificates(pem)
+        leaf, authority = x509.load_pem_x509_certificates(given)
         leaf.verify_directly_issued_by(authority)
         constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:

@@ -21,7 +21,7 @@ def retired(ring: Keys, kid: str, now: datetime, rows: int, *, compromised: bool
     if reason:
         raise KeyRefused(f"{kid} is still needed: {reason}")
     if isinstance(key, SecretKey):
-        emptied = replace(key, retired=now, value=b"")
+        emptied = replace(key, retired=now, value=b"", outside=None)
         return replace(ring, secret_keys=tuple(emptied if one is key else one for one in ring.secret_keys))
     public = PublicPart(key.private.public_key())
     ended = replace(key, retired=now, private=public, compromised=compromised)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,24 +28,28 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_der_x509_certificate
 
+from alicem.jose import Signer
 from alicem.keys.ring import KeyRing, Keys, KeysError, PublicPart, SecretKey, SigningKey
+
+if TYPE_CHECKING:  # what it imports is there only where it was asked for
+    from alicem.keys.token import Token
 
 Random = Callable[[int], bytes]
 _MAGIC, _FIRST = b"ALK2", b"ALK1"
 MOST = 1 << 20
 
 
-def open_ring(file: Path, master: bytes) -> Keys:
-    """Read the key file. Raises `KeysError` that says whether it is missing, damaged or of another master key."""
+def open_ring(file: Path, master: bytes, token: Token | None = None) -> Keys:
+    """Read the key file; `token`: where keys are that are not in it, without which they verify alone. Raises `KeysError` that says whether it is missing, damaged or of another master key."""
     try:
         with file.open("rb") as stream:
             data = stream.read(MOST + 1)
     except OSError as error:
         raise KeysError(f"{file}: {error.strerror}; run `alicem keys create`") from error
-    return opened(data, master, str(file))
+    return opened(data, master, str(file), token)
 
 
-def opened(data: bytes, master: bytes, name: str) -> Keys:
+def opened(data: bytes, master: bytes, name: str, token: Token | None = None) -> Keys:
     """The ring in the bytes of a key file, called `name` in what is raised: `KeysError`."""
     magic = data[:4]
     if magic not in (_MAGIC, _FIRST) or len(data) > MOST:
@@ -55,7 +59,7 @@ def opened(data: bytes, master: bytes, name: str) -> Keys:
     except (InvalidTag, ValueError) as error:
         raise KeysError(f"{name} does not open: another master key, or a damaged file") from error
     try:
-        return parse(json.loads(plain), first=magic == _FIRST)
+        return parse(json.loads(plain), token, first=magic == _FIRST)
     except (ValueError, KeyError, TypeError) as error:
         raise KeysError(f"{name} opens, and holds no key ring of this version") from error
 
@@ -74,10 +78,10 @@ def locked(file: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def change(file: Path, master: bytes, step: Callable[[Keys], Keys], rng: Random) -> Keys:
+def change(file: Path, master: bytes, step: Callable[[Keys], Keys], rng: Random, token: Token | None = None) -> Keys:
     """Read, change and replace the ring while nobody else does. What `step` raises leaves the file as it is."""
     with locked(file):
-        ring = step(open_ring(file, master))
+        ring = step(open_ring(file, master, token))
         write(file, master, ring, rng)
     return ring
 
@@ -169,7 +173,9 @@ def tree(ring: Keys) -> dict[str, Any]:
             }
             for key in ring.signing_keys
         ],
-        "secret": [{**_times(key), "value": _text(key.value)} for key in ring.secret_keys],
+        "secret": [
+            {**_times(key), "value": _text(key.value), "token": key.outside is not None} for key in ring.secret_keys
+        ],
     }
 
 
@@ -180,35 +186,51 @@ def _times(key: SigningKey | SecretKey) -> dict[str, Any]:
     return {"kid": key.kid, "purpose": key.purpose, **told}
 
 
-def _private(key: SigningKey) -> dict[str, str]:
+def _private(key: SigningKey) -> dict[str, Any]:
     if isinstance(key.private, ec.EllipticCurvePrivateKey):
         der = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return {"private": _text(der)}
     public = key.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return {"public": _text(public)}
+    return {"public": _text(public), "token": getattr(key.private, "in_token", False)}
 
 
-def parse(found: Any, *, first: bool = False) -> Keys:
+def parse(found: Any, token: Token | None = None, *, first: bool = False) -> Keys:
     """A ring from its JSON; `first`: of version 1, whose keys were used from their creation, a year before their end."""
     return Keys(
-        tuple(_signing(row, first) for row in found["signing"]),
-        tuple(SecretKey(value=_bytes(row["value"]), **_parsed_times(row, first)) for row in found["secret"]),
+        tuple(_signing(row, token, first) for row in found["signing"]),
+        tuple(_secret(row, token, first) for row in found["secret"]),
     )
 
 
-def _signing(row: Any, first: bool) -> SigningKey:
+def _secret(row: Any, token: Token | None, first: bool) -> SecretKey:
+    outside = _mac_of(row["kid"], token) if row.get("token") else None
+    return SecretKey(value=_bytes(row["value"]), outside=outside, **_parsed_times(row, first))
+
+
+def _mac_of(kid: str, token: Token | None) -> Callable[[bytes], bytes]:
+    return _not_at_hand if token is None else token.mac_of(kid)
+
+
+def _not_at_hand(_data: bytes) -> bytes:
+    raise KeysError("a key in a token that keys.token does not name")
+
+
+def _signing(row: Any, token: Token | None, first: bool) -> SigningKey:
     x5c = tuple(_bytes(one) for one in row["x5c"])
     for one in x5c:
         load_der_x509_certificate(one)
     compromised = bool(row.get("compromised", False))
-    return SigningKey(private=_signer(row), x5c=x5c, compromised=compromised, **_parsed_times(row, first))
+    return SigningKey(private=_signer(row, token), x5c=x5c, compromised=compromised, **_parsed_times(row, first))
 
 
-def _signer(row: Any) -> ec.EllipticCurvePrivateKey | PublicPart:
+def _signer(row: Any, token: Token | None) -> Signer:
     if "public" in row:
         public = load_der_public_key(_bytes(row["public"]))
         if isinstance(public, ec.EllipticCurvePublicKey):
-            return PublicPart(public)
+            in_token = bool(row.get("token"))
+            if in_token and token is not None:
+                return token.signer(str(row["kid"]), public)
+            return PublicPart(public, in_token)
     else:
         private = load_der_private_key(_bytes(row["private"]), None)
         if isinstance(private, ec.EllipticCurvePrivateKey):
@@ -244,15 +266,17 @@ class RingFile(KeyRing):
     `master` is asked each time: it may turn too. A file that does not open is handed to `told`, once, and the keys of before go on.
     """
 
-    def __init__(self, file: Path, master: Callable[[], bytes], told: Callable[[KeysError], None]) -> None:
-        self._file, self._master, self._told = file, master, told
-        self._read = _stamp(file), open_ring(file, master())
+    def __init__(
+        self, file: Path, master: Callable[[], bytes], told: Callable[[KeysError], None], token: Token | None = None
+    ) -> None:
+        self._file, self._master, self._told, self._token = file, master, told, token
+        self._read = _stamp(file), open_ring(file, master(), token)
 
     def held(self) -> Keys:
         stamp, keys = _stamp(self._file), self._read[1]
         if stamp != self._read[0]:
             try:
-                keys = open_ring(self._file, self._master())
+                keys = open_ring(self._file, self._master(), self._token)
             except KeysError as error:
                 self._told(error)
             self._read = stamp, keys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime
 
 from alicem.keys.ring import KeyRing
@@ -13,4 +12,4 @@ def document_fingerprints(ring: KeyRing, issuer: str, kind: str, number: str, no
     text = "\n".join((issuer, kind, number)).encode()
     used = ring.secret("fingerprint", now)
     others = (key for key in ring.secret_all("fingerprint") if key.kid != used.kid)
-    return tuple(f"{key.kid}:{hmac.digest(key.value, text, 'sha256').hex()}" for key in (used, *others))
+    return tuple(f"{key.kid}:{key.mac(text).hex()}" for key in (used, *others))

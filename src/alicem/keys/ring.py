@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NoReturn, TypeVar
@@ -59,20 +60,28 @@ class SigningKey(Key):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretKey(Key):
+    """`value`: 32 bytes; none where the key is in a token, which computes `outside`."""
+
     value: bytes = field(repr=False)
+    outside: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+
+    def mac(self, data: bytes) -> bytes:
+        """HMAC-SHA-256. Raises `KeysError` where its token does not answer."""
+        return hmac.digest(self.value, data, "sha256") if self.outside is None else self.outside(data)
 
 
 @dataclass(frozen=True)
 class PublicPart:
-    """What stays of a signing key that was retired."""
+    """What is here of a signing key that was retired, or that is in a token which is not at hand."""
 
     public: ec.EllipticCurvePublicKey
+    in_token: bool = False
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self.public
 
     def sign(self, data: bytes, signature_algorithm: ec.ECDSA) -> NoReturn:
-        raise KeysError("a retired key signs nothing")
+        raise KeysError("a key in a token that keys.token does not name" if self.in_token else "a retired key")
 
 
 AnyKey = TypeVar("AnyKey", bound=Key)

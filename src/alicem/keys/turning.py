@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -14,6 +14,9 @@ from alicem.keys.certifying import certified
 from alicem.keys.file import Random, locked, write
 from alicem.keys.purposes import OVERLAP, PURPOSES, SECRETS, SIGNING
 from alicem.keys.ring import Key, KeyRefused, KeyRing, Keys, SecretKey, SigningKey
+
+if TYPE_CHECKING:  # what it imports is there only where it was asked for
+    from alicem.keys.token import Token
 
 NO_KEYS = Keys((), ())
 NOTICE = timedelta(days=30)
@@ -24,28 +27,44 @@ NEVER = {
 }
 
 
-def first_ring(now: datetime, rng: Random, host: str, *, specimen: bool = True) -> Keys:
+def first_ring(now: datetime, rng: Random, host: str, *, specimen: bool = True, token: Token | None = None) -> Keys:
     """One key of each purpose, used from now. `specimen`: with an authority of its own, in the ring; without, what needs a
-    certificate waits for the operator's."""
+    certificate waits for the operator's. `token`: where what it can do is made, and stays."""
     ring = NO_KEYS
     for purpose in (*SIGNING, *SECRETS):
         if purpose != "authority" or specimen:
-            ring = _with_new(ring, purpose, now, now, rng, host)
+            ring = _with_new(ring, purpose, now, now, rng, host, token)
     return ring
 
 
-def create(file: Path, master: bytes, *, now: datetime, rng: Random, host: str, specimen: bool = True) -> Keys:
+def create(
+    file: Path,
+    master: bytes,
+    *,
+    now: datetime,
+    rng: Random,
+    host: str,
+    specimen: bool = True,
+    token: Token | None = None,
+) -> Keys:
     """Make a first ring and write it. Refuses to overwrite a key file."""
-    ring = first_ring(now, rng, host, specimen=specimen)
     with locked(file):
         if file.exists():
             raise KeyRefused(f"{file} exists; keys are rotated, never overwritten")
+        ring = first_ring(now, rng, host, specimen=specimen, token=token)
         write(file, master, ring, rng)
     return ring
 
 
 def rotated(
-    ring: Keys, purposes: Iterable[str], now: datetime, rng: Random, host: str, *, at_once: bool = False
+    ring: Keys,
+    purposes: Iterable[str],
+    now: datetime,
+    rng: Random,
+    host: str,
+    *,
+    at_once: bool = False,
+    token: Token | None = None,
 ) -> Keys:
     """The ring with a new key of each purpose, published at once and used after `OVERLAP`, or when the present one ends if that is sooner.
 
@@ -57,7 +76,7 @@ def rotated(
         if not at_once and _next(ring, purpose, now):
             raise KeyRefused(f"the next {purpose} key waits already: see `alicem keys list`")
         begins = now if at_once else _takes_over(ring, purpose, now)
-        ring = _with_new(ring, purpose, begins, now, rng, host)
+        ring = _with_new(ring, purpose, begins, now, rng, host, token)
     return ring
 
 
@@ -115,7 +134,9 @@ def _takes_over(ring: Keys, purpose: str, now: datetime) -> datetime:
     return max(now, min(now + OVERLAP, max(ends, default=now)))
 
 
-def _with_new(ring: Keys, purpose: str, begins: datetime, now: datetime, rng: Random, host: str) -> Keys:
+def _with_new(
+    ring: Keys, purpose: str, begins: datetime, now: datetime, rng: Random, host: str, token: Token | None
+) -> Keys:
     life = PURPOSES[purpose].life
     named: Any = {
         "kid": f"{purpose}-{now:%Y%m%d}-{rng(3).hex()}",
@@ -124,7 +145,12 @@ def _with_new(ring: Keys, purpose: str, begins: datetime, now: datetime, rng: Ra
         "used_from": begins,
         "use_by": None if life is None else begins + life,
     }
+    if purpose == "fingerprint" and token is not None:
+        secret = SecretKey(value=b"", outside=token.make_mac(named["kid"]), **named)
+        return replace(ring, secret_keys=(secret, *ring.secret_keys))
     if purpose in SECRETS:
         return replace(ring, secret_keys=(SecretKey(value=rng(32), **named), *ring.secret_keys))
-    key = SigningKey(private=ec.generate_private_key(ec.SECP256R1()), **named)
+    outside = token if purpose != "authority" else None  # which certifies in memory, where it is here at all
+    private = ec.generate_private_key(ec.SECP256R1()) if outside is None else outside.make_signer(named["kid"])
+    key = SigningKey(private=private, **named)
     return replace(ring, signing_keys=(certified(ring, key, now, host), *ring.signing_keys))

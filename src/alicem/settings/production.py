@@ -129,6 +129,11 @@ PRODUCTION_REFUSES: tuple[Refusal, ...] = (
         "traces.endpoint is plain http to another machine", "https, or a collector on this machine", _sends_spans_openly
     ),
     Refusal("keys.file is readable by others", _CHMOD, lambda s: _secret_is_open(s.keys.file)),
+    Refusal(
+        "keys.token.pin_file is readable by others",
+        _CHMOD,
+        lambda s: s.keys.token is not None and _secret_is_open(s.keys.token.pin_file),
+    ),
     Refusal("keys.master_key_file is readable by others", _CHMOD, lambda s: _secret_is_open(s.keys.master_key_file)),
     Refusal("registry.token_file is readable by others", _CHMOD, lambda s: _secret_is_open(s.registry.token_file)),
     Refusal(

@@ -38,6 +38,16 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Token:
+    """A PKCS#11 token in which signing and fingerprint keys are made and stay. Wants requirements/pkcs11.txt installed."""
+
+    module: Path
+    """The token's library, for instance /usr/lib/softhsm/libsofthsm2.so."""
+    label: str
+    pin_file: Path
+
+
+@dataclass(frozen=True)
 class Keys:
     file: Path
     master_key_file: Path | None = None
@@ -51,6 +61,7 @@ class Keys:
         }
     )
     """The highest level each kind of device key may give. A kind that is not listed is refused."""
+    token: Token | None = None
 
 
 @dataclass(frozen=True)
