@@ -34,6 +34,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     """In a process that may write a thousand bytes a file: the kernel refuses in the middle, as a full disk does."""
     target = tmp_path / "models" / "one"
     files.write(target, b"first")
+    assert target.stat().st_mode & 0o777 == 0o644  # the server is another user than who fetched it
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(target)], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "File too large" in done.stderr
     assert [path.read_bytes() for path in target.parent.iterdir()] == [b"first"]

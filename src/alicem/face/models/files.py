@@ -19,13 +19,14 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def write(path: Path, data: bytes) -> None:
-    """The file appears complete under its name, or not at all."""
+    """The file appears complete under its name, or not at all; anybody may read it: who fetched it is not who serves."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
