@@ -231,11 +231,9 @@ def test_keys_turn_while_people_sign_in(own_world: World) -> None:
 
 
 def turned(world: World) -> Keys:
-    """The ring with one more key of each purpose, the subject's excepted, newest first. Certificates stay under the pinned authority."""
-    new = keys.create(world.folder / "turned.bin", b"k" * 32, now=world.clock(), rng=os.urandom, host="localhost")
-    signing = tuple(key for key in new.signing_keys if key.purpose not in ("issuer", "verifier"))
-    secret = tuple(key for key in new.secret_keys if key.purpose != "subject")
-    return Keys(signing + world.ring.signing_keys, secret + world.ring.secret_keys)
+    """The ring with one more key in use of each purpose that turns."""
+    purposes = ("signing", "issuer", "status", "verifier", "journal", "at_rest", "fingerprint", "transaction")
+    return keys.rotated(world.ring, purposes, world.clock(), os.urandom, "localhost", at_once=True)
 
 
 def test_the_level_is_the_lowest_of_credential_key_and_server(tmp_path: Path) -> None:
