@@ -117,7 +117,8 @@ def test_what_is_wrong_has_its_exit_status(config: Path, database_url: str, tmp_
 
 
 @pytest.mark.parametrize(
-    "term", ["identity_check_years = 0", "idle_years = -1", "unfinished_months = 0", "most_at_once = 2"]
+    "term",
+    ["identity_check_years = 0", "idle_years = -1", "unfinished_months = 0", "journal_years = 0", "most_at_once = 2"],
 )
 def test_a_term_that_would_erase_everybody_is_refused(world: World, config: Path, term: str) -> None:
     config.write_text(f"{config.read_text()}[retention]\n{term}\n")

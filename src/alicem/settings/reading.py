@@ -73,7 +73,13 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     (
         "retention: terms of at least 1, and a share from 0 to 1",
         lambda s: (
-            min(s.retention.identity_check_years, s.retention.idle_years, s.retention.unfinished_months) >= 1
+            min(
+                s.retention.identity_check_years,
+                s.retention.idle_years,
+                s.retention.unfinished_months,
+                s.retention.journal_years,
+            )
+            >= 1
             and 0 <= s.retention.most_at_once <= 1
         ),
     ),
