@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import contextvars
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -68,8 +69,9 @@ class Parts:
     def drain(self) -> None:
         """Take no new enrolment; those that are under way go on."""
         self.sessions.draining = True
-        seconds = self.settings.service.drain_seconds
-        _log.info("draining", seconds=seconds, sessions=self.sessions.under_way)
+        seconds, sessions = self.settings.service.drain_seconds, self.sessions.under_way
+        # A signal interrupts whatever is at work: the line is not of that request.
+        contextvars.Context().run(lambda: _log.info("draining", seconds=seconds, sessions=sessions))
 
 
 Job = Callable[[Parts], Coroutine[Any, Any, None]]
