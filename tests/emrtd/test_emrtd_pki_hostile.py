@@ -141,7 +141,7 @@ LONG_IDENTIFIER = tlv.encode(0x06, b"\x2a" + b"\x81" * 50_000 + b"\x01")
 LARGE: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "nested": (to_definite, b"\x30\x80" * (4 * MILLION)),
     "nested, definite": (read_signed_data, b"\x30\x84\x00\xff\xff\xff" * MILLION),
-    "empty objects": (read_source, b"\x30\x80" + b"\x30\x80\0\0" * MILLION),
+    "empty objects": (read_source, b"\x30\x80" + b"\x30\x80\0\0" * (MILLION // 4)),
     "nulls": (read_signed_data, tlv.encode(SEQUENCE, b"\x05\0" * (4 * MILLION))),
     "objects one after another": (read_source, b"\x30\0" * (2 * MILLION)),
     "pieces of pieces": (to_definite, b"\x24\x80" * 30 + b"\x04\x01A" * 100_000),
@@ -149,8 +149,8 @@ LARGE: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         load_certificate, replace(AUTHORITY, more={"2.5.29.37": (False, tlv.encode(SEQUENCE, LONG_IDENTIFIER))}).der,
     ),
     "a long serial number": (load_certificate, replace(AUTHORITY, serial=tlv.encode(INTEGER, b"\1" * 50_000)).der),
-    "many values": (parse_ldif, b"version: 1\n" + b"userCertificate;binary:: AAAA\n" * 300_000),
-    "one long line": (parse_ldif, b"version: 1\nuserCertificate" + b";a" * (4 * MILLION)),
+    "many values": (parse_ldif, b"version: 1\n" + b"userCertificate;binary:: AAAA\n" * 75_000),
+    "one long line": (parse_ldif, b"version: 1\nuserCertificate" + b";a" * MILLION),
     "PEM without end": (read_source, b"-----BEGIN X-----\n" * MILLION),
     "a large PEM of nothing": (read_source, b"-----BEGIN X-----\nAAAA\n-----END X-----\n" * 300_000),
     "an octet string of octet strings": (read_signed_data, tlv.encode(SEQUENCE, tlv.encode(OCTETS, bytes(17 * MILLION)))),
@@ -163,7 +163,7 @@ def test_large_inputs(name: str) -> None:
     start = time.process_time()
     with suppress(Malformed):
         read(content)
-    assert time.process_time() - start < 15
+    assert time.process_time() - start < 10
 
 
 def test_an_indefinite_object_within_a_definite_one() -> None:
