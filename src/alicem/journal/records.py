@@ -113,6 +113,10 @@ def settle(connection: Connection) -> None:
         return
     connection.execute(text("LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE"))
     after = last_sealed(connection)
+    found = select(func.count(), func.coalesce(func.max(journal.c.number), after)).where(journal.c.number > after)
+    count, last = connection.execute(found).one()
+    if count == last - after:
+        return
     rows = select(journal.c.number, (after + func.row_number().over(order_by=journal.c.number)).label("place"))
     placed = rows.where(journal.c.number > after).subquery()
     wrong = (journal.c.number == placed.c.number) & (placed.c.number != placed.c.place)
