@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import sql
 from sqlalchemy import Connection, MetaData, Table, func, inspect, select, text
 
 from alicem.store.migrate import migrate
@@ -84,13 +85,30 @@ def load(connection: Connection, schema: str, lines: Iterator[bytes], progress: 
     counts = dict.fromkeys(tables, 0)
     try:
         for name, rows in _batches(lines):
-            connection.execute(tables[name].insert(), rows)
+            _insert(connection, tables[name], rows)
             counts[name] += len(rows)
             progress(sum(counts.values()))
     except (ValueError, KeyError, TypeError) as error:
         raise NotABackup("the backup holds something else than rows of its tables") from error
     _continue_numbers(connection, tables)
     return counts
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """PostgreSQL's own way for many rows is several times as fast as an INSERT."""
+    if connection.dialect.name != "postgresql":
+        connection.execute(table.insert(), rows)
+        return
+    driver: Any = connection.connection.driver_connection
+    errors = connection.dialect.loaded_dbapi
+    columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
+    try:
+        with driver.cursor().copy(statement) as copy:
+            for row in rows:
+                copy.write_row(tuple(row.values()))
+    except (errors.DataError, errors.IntegrityError) as error:
+        raise NotABackup(f"the backup holds a row that {table.name} does not take") from error
 
 
 def has_rows(connection: Connection, *tables: str) -> bool:
