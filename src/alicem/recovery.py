@@ -48,6 +48,10 @@ class Lost(Exception):
     """The exported journal does not continue the journal of the backup."""
 
 
+class Unmigrated(Exception):
+    """There is no database of ours here."""
+
+
 class NotEmpty(Exception):
     """There is a database here that would be lost."""
 
@@ -73,7 +77,7 @@ class Restored:
 
 
 def back_up(place: Place, to: Path, *, now: datetime, rng: Random, progress: Progress = lambda rows: None) -> None:
-    """Write a backup of this moment, beside running servers. Raises `KeysError`, `OSError`."""
+    """Write a backup of this moment, beside running servers. Raises `KeysError`, `Unmigrated`, `OSError`."""
     snapshot = place.engine
     if snapshot.dialect.name == "postgresql":
         snapshot = snapshot.execution_options(isolation_level="REPEATABLE READ")
@@ -81,8 +85,10 @@ def back_up(place: Place, to: Path, *, now: datetime, rng: Random, progress: Pro
         with locked(place.keys):  # no key is made or ended between the moment of the database and that of the keys
             schema = version_of(connection)
             data = place.keys.read_bytes()
+        if schema is None:
+            raise Unmigrated("the database has no schema; `alicem db upgrade` makes one")
         opened(data, place.master, str(place.keys))
-        header = backup.Header(schema or "", int(now.timestamp()), data)
+        header = backup.Header(schema, int(now.timestamp()), data)
         with replacing(to) as file:
             seal(file, place.master, backup.dump(connection, header, ONE_TIME, progress), rng)
 

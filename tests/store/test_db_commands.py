@@ -164,6 +164,13 @@ def test_a_backup_under_an_earlier_master_key_comes_back(desk: Desk, tmp_path: P
     assert desk.done("keys", "list")["told"] == []
 
 
+def test_what_has_no_schema_is_not_backed_up(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "new", f"sqlite:///{tmp_path}/new.db")
+    desk.done("keys", "create")
+    assert "alicem db upgrade" in desk.refused("db", "backup", str(tmp_path / "a.backup"))
+    assert not list(tmp_path.glob("a.backup*"))
+
+
 def test_the_schema_is_made_and_made_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "new", f"sqlite:///{tmp_path}/new.db")
     for _ in range(2):

@@ -21,7 +21,7 @@ from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.journal import JournalBroken
 from alicem.journal.export import NotAnExport
 from alicem.keys import KeyRefused, KeysError
-from alicem.recovery import Lost, NotEmpty, Place
+from alicem.recovery import Lost, NotEmpty, Place, Unmigrated
 from alicem.settings import SettingsError, load
 from alicem.store import Store, upgrade
 from alicem.store.migrate import UnknownSchema
@@ -96,7 +96,7 @@ def _place(config: Path, *, with_keys: bool = True) -> Iterator[Place]:
             yield Place(store.engine, settings.keys.file, master_key(settings) if with_keys else b"")
         finally:
             store.close()
-    except (NotABackup, NotEmpty, UnknownSchema, Lost, JournalBroken, NotAnExport, KeyRefused) as error:
+    except (NotABackup, NotEmpty, Unmigrated, UnknownSchema, Lost, JournalBroken, NotAnExport, KeyRefused) as error:
         fail(f"{error}. Nothing was changed", REFUSED)
     except (KeysError, SettingsError) as error:
         fail(str(error))
