@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -103,9 +104,27 @@ def watched(tmp_path_factory: pytest.TempPathFactory, collector: tuple[Collector
         httpx.post(f"{town.alicem}/suspend", data={"code": "Lefevre"})
         httpx.post(f"{town.alicem}/phone/instruction", content=b"{24AB12345")
         httpx.get(f"{town.alicem}/status/4711")
+        nonsense(town.base)
         report = asyncio.run(headless.way_in(town, people["zoe"], "", lambda *_: None, town.folder / "phone"))
         time.sleep(6)  # spans leave every five seconds
         yield Watched(town, f"http://{listen}", spans, report, _routes(file))
+
+
+def nonsense(port: int) -> None:
+    """What is no HTTP, and a WebSocket that is broken off in the middle of a frame."""
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Lefevre\r\n"
+    said = (
+        b"\x16\x03\x01Lefevre\r\n\r\n",
+        b"GET /Lefevre HTTP/9.9\r\nHost: 24AB12345\r\n\r\n",
+        b"POST /phone/instruction HTTP/1.1\r\nHost: x\r\nContent-Length: Lefevre\r\n\r\n",
+        f"GET /enrolment/w1/Lefevre HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n".encode() + b"\x81\xfe\xff\xffLefevre",
+    )
+    for one in said:
+        with socket.create_connection(("127.0.0.1", port), 5) as line:
+            line.sendall(one)
+            line.settimeout(2)
+            with contextlib.suppress(OSError):
+                line.recv(1000)
 
 
 def _routes(file: Path) -> set[str]:
@@ -198,6 +217,8 @@ def test_the_log_is_json_of_listed_events(watched: Watched) -> None:
     for line in watched.log():
         names = line.keys() - {"event", "level", "timestamp", "request", "exception"}
         assert names <= {*log.EVENTS[line["event"]]}, line
+    libraries = [line for line in watched.log() if line["event"] == "library"]
+    assert "Invalid HTTP request received." in {line["text"] for line in libraries}
     of_access = [line for line in watched.log() if line["event"] == "request"]
     assert {line["route"] for line in of_access} <= {*watched.routes, requests.UNMATCHED}
     assert len({line["request"] for line in of_access}) == len(of_access)

@@ -123,10 +123,10 @@ class Enrolment:
         self._share = b""
 
     async def run(self) -> Enrolled:
-        """Raises `RefusedAt`, or `Refused` (`session_expired`, `rate_limited`) when the session cannot be had."""
+        """Raises `RefusedAt`, or `Refused` (`session_expired`, `rate_limited`, `busy`) when the session cannot be had."""
         answer = await self._device.http.post("/enrolment", json={})
         if answer.status_code != 201:
-            raise Refused("rate_limited")
+            raise Refused("rate_limited" if answer.status_code == 429 else "busy")
         self._session = answer.json()
         for _ in range(_RECONNECTIONS):
             try:
