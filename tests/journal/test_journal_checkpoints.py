@@ -89,7 +89,7 @@ def test_what_was_verified_up_to_a_checkpoint_need_not_be_read_again(connection:
     second = said(connection)
     found = after(connection, first, first, second)
     assert (found.sealed, found.segments, sum(found.sealed_by.values()), found.unsealed) == (27, 6, 4, 1)
-    assert after(connection, second, first).sealed == 27
+    assert after(connection, second).sealed == 27
     connection.exec_driver_sql("update journal set at = at + 1 where number = 8")
     assert after(connection, first).sealed == 27
     with pytest.raises(JournalBroken, match="another segment 3"):

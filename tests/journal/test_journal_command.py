@@ -121,6 +121,9 @@ def test_what_came_after_a_checkpoint_is_looked_at_alone(folder: Path, database_
         found = told("verify", "--json", "--since", folder / "one.jws", *source)
         assert (found["sealed"], found["segments"], found["sealed_by"].popitem()[1]) == (17, 4, 2)
     assert run("verify").exit_code == 1
+    run("checkpoint", "--out", folder / "two.jws")
+    both = ("--against", folder / "one.jws", "--against", folder / "two.jws")
+    assert told("verify", "--json", "--since", folder / "two.jws", *both)["checkpoints"] == 1
     sql(database_url, "update journal set at = at + 1 where number = 13")
     later = run("verify", "--since", folder / "one.jws")
     assert later.stderr == "segment 3: one of rows 11 to 15 was changed\n"

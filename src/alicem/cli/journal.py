@@ -52,6 +52,7 @@ def verify(
         believed = read_jwks(_bytes_of(keys)) if keys else _ring(settings)
         checkpoints = [one for file in against or () for one in _checkpoints(file, believed)]
         newest = max(_checkpoints(since, believed), key=lambda one: one.segment) if since else None
+        checkpoints = [one for one in checkpoints if newest is None or one.segment >= newest.segment]
         kept = settings.retention if settings else Retention
         told = kept.journal_years if years is None else years
         with _parts(settings, export, newest) as (parts, total), _bar(total) as progress:

@@ -82,12 +82,12 @@ def verify_parts(
 ) -> Findings:
     """Check a journal, given in order. Raises `JournalBroken`.
 
-    `checkpoints`: made earlier and kept elsewhere. `since`: `parts` begin with the segment of this one, and what came before was verified
-    when it was made. `years`: rows that are gone were to be kept at least so long. `progress`: told the last row looked at.
+    `checkpoints`: made earlier and kept elsewhere. `since`: `parts` begin with the segment of this one, no checkpoint is older, and what
+    came before was verified when it was made. `years`: rows that are gone were to be kept at least so long. `progress`: told the last row looked at.
     """
     begun = 1 if since is None else since.segment
-    later = [one for one in checkpoints if one.segment >= begun]
-    reading = _Reading(keys, Against(later if since is None else [*later, since]), begun, years)
+    against = Against([*checkpoints, *([] if since is None else [since])])
+    reading = _Reading(keys, against, begun, years)
     for segment, rows in parts:
         if segment is None:
             reading.take_loose(rows)
