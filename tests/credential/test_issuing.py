@@ -231,6 +231,8 @@ def test_a_status_list_is_fetched_asked_again_and_found(world: World, http: http
     again = http.get("/status/0", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert "no-cache" in again.headers["cache-control"]
+    for nowhere in ("2048", "9" * 40):
+        assert http.get(f"/status/{nowhere}").status_code == 404
     unknown, past = http.get("/status/1"), http.get("/status/0?time=1700000000")
     assert (unknown.status_code, unknown.json()["error"]) == (404, "unknown_status_list")
     assert (past.status_code, past.json()["error"]) == (501, "historical_resolution_not_supported")

@@ -124,6 +124,16 @@ def payload(token: str, ring: KeyRing) -> dict[str, dict[str, str]]:
     return jose.verify(token, public, "statuslist+jwt")
 
 
+def test_who_asks_at_the_same_moment_is_given_the_same(store: Store, ring: KeyRing) -> None:
+    async def run() -> None:
+        lists = StatusLists(store, ring, ORIGIN, lambda: NOW)
+        await store.write(lambda c: status.allocate(c, secrets.token_bytes))
+        given_out = await asyncio.gather(*(lists.get(0) for _ in range(20)))
+        assert given_out[0] is not None and all(one is given_out[0] for one in given_out)
+
+    asyncio.run(run())
+
+
 def test_an_unchanged_list_is_made_once_a_term(store: Store, ring: KeyRing) -> None:
     async def run() -> None:
         at = [NOW]

@@ -129,7 +129,8 @@ def test_a_copy_is_ordered_by_the_phone_itself_with_its_code_once(low_world: Wor
     ours = body(person, nonce="k" * 22)
     assert posted(low_world, {**theirs, "nonce": ours["nonce"]}) == (403, "key_binding_wrong")
     assert posted(low_world, body(person, nonce="short")) == (400, "wire_malformed")
-    for malformed in ({}, [], {"nonce": 7, "presentation": "x"}, {"nonce": "n" * 22}):
+    wide = {"nonce": "\N{GREEK SMALL LETTER ALPHA}" * 22, "presentation": "x"}
+    for malformed in ({}, [], {"nonce": 7, "presentation": "x"}, {"nonce": "n" * 22}, wide):
         assert posted(low_world, malformed) == (400, "wire_malformed")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,25 +33,32 @@ class StatusLists:
     def __init__(self, store: Store, ring: KeyRing, origin: str, clock: Callable[[], datetime]) -> None:
         self._store, self._ring, self._origin, self._clock = store, ring, origin, clock
         self._lists: dict[int, Published] = {}
-        self._making = asyncio.Lock()
+        self._making: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def get(self, number: int) -> Published | None:
         """The list, never older than half a second than its last change; None where there is no such list."""
         kept, now = self._lists.get(number), self._clock()
         if kept is not None and abs(now - kept.at) < _REST:
             return kept
-        async with self._making:
+        version = await self._version(number)
+        if version is None:
+            return None
+        if kept is not None and kept.etag == _etag(version, now):
+            return kept
+        async with self._making[number]:
             return await self._current(number)
 
     async def _current(self, number: int) -> Published | None:
-        version = await self._store.look_up(lambda c: records.version_of(c, number))
-        if version is None:
-            return None
-        kept, now = self._lists.get(number), self._clock()
-        if kept is None or kept.etag != _etag(version, now):
-            kept = await self._store.read(lambda c: self._made(c, number, version, now))
-            self._lists[number] = kept
+        """Who waited while another made it finds it made."""
+        version, now, kept = await self._version(number), self._clock(), self._lists.get(number)
+        if version is not None and (kept is None or kept.etag != _etag(version, now)):
+            kept = self._lists[number] = await self._store.read(lambda c: self._made(c, number, version, now))
         return kept
+
+    async def _version(self, number: int) -> int | None:
+        if number >= status.MOST_LISTS:
+            return None
+        return await self._store.look_up(lambda c: records.version_of(c, number))
 
     def _made(self, connection: Connection, number: int, version: int, now: datetime) -> Published:
         """What changed since `version` was read is in it already, and makes it once more."""

@@ -21,7 +21,7 @@ SIZE = 1 << 20
 TTL = 300  # seconds a verifier may keep a list
 TYP = "statuslist+jwt"
 _SAMPLE = 4096
-_MOST_LISTS = 1 << 11  # the column of indices has 32 bits
+MOST_LISTS = 1 << 11  # the column of indices has 32 bits
 _LEVEL = 6  # of zlib: beyond it takes twice as long for a hundredth less
 
 
@@ -55,8 +55,8 @@ def _newest(connection: Connection) -> int:
 
 
 def _opened(connection: Connection, number: int) -> int:
-    if number >= _MOST_LISTS:
-        raise StatusListFull(f"{_MOST_LISTS} lists are full")
+    if number >= MOST_LISTS:
+        raise StatusListFull(f"{MOST_LISTS} lists are full")
     records.open_list(connection, number)
     return number
 

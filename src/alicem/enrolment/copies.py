@@ -35,7 +35,7 @@ from alicem.web.bodies import BodyTooLarge, json_of
 COPIED = frozenset(CLAIMS) - {"chip_key"}
 """Claims a copy may have: the chip's key is for this provider alone."""
 _BODY = 32 * 1024
-_FEWEST_CHARACTERS = 22  # of a nonce: 128 bits
+_FEWEST_CHARACTERS, _MOST_CHARACTERS = 22, 100  # of a nonce: 128 bits and more
 
 
 async def order(room: Enrolment, request: Request) -> Response:
@@ -53,8 +53,10 @@ async def _ordered(room: Enrolment, asked: Mapping[str, Any]) -> dict[str, Any]:
     if room.settings.wallets.foreign == "off":
         raise Refused("wallets_not_admitted")
     nonce, token, now = asked.get("nonce"), asked.get("presentation"), room.clock()
-    if not isinstance(nonce, str) or not _FEWEST_CHARACTERS <= len(nonce) <= 100 or not isinstance(token, str):
-        raise BadToken("a nonce and a presentation")
+    if not isinstance(nonce, str) or not nonce.isascii() or not isinstance(token, str):
+        raise BadToken("no nonce, or no presentation")
+    if not _FEWEST_CHARACTERS <= len(nonce) <= _MOST_CHARACTERS:
+        raise BadToken("a nonce too short or too long")
     expected = Expected(nonce=nonce, audience=room.settings.service.origin, claims=COPIED)
     try:
         shown = verify_presentation(token, expected, room.ring.signing_all("issuer"), now)
