@@ -141,6 +141,11 @@ FLAWS: dict[str, tuple[Callable[[Path], None], bool]] = {
     "is open to others": (lambda folder: (folder / "data").chmod(0o755), True),
     "its file is readable by others": (lambda folder: (folder / "data" / "alicem.db").chmod(0o644), True),
     "service.clients": (lambda folder: write(folder / "clients.toml", "[a]\nname = 1\n"), True),
+    "face.networks": (_setting("[mail]", '[face]\nnetworks = "none.toml"\n[mail]'), True),
+    "keys.file: the token": (
+        _setting("[trust]", '[keys.token]\nmodule = "/no/such.so"\nlabel = "alicem"\npin_file = "token"\n[trust]'),
+        True,
+    ),
     "log.level is debug": (_setting("[mail]", '[log]\nlevel = "debug"\n[mail]'), True),
     "does not answer": (_setting("sqlite:///data/alicem.db", "postgresql+psycopg://alicem@127.0.0.1:1/alicem"), True),
 }

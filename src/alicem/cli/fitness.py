@@ -15,10 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from alicem import keys, provider
-from alicem.app import master_key
+from alicem.app import master_key, token_of
 from alicem.enrolment import sandbox
 from alicem.enrolment.trust import load_collection
-from alicem.face import models
+from alicem.face import ConfigurationError, models, read_configuration
 from alicem.settings import Settings, SettingsError, refusals, sqlite_file
 from alicem.standing import schema_of
 from alicem.store import Store
@@ -55,8 +55,8 @@ def findings(settings: Settings, now: datetime, *, offline: bool) -> Iterator[Fi
 
 def _keys(settings: Settings, now: datetime) -> Iterator[Finding]:
     try:
-        ring = keys.open_ring(settings.keys.file, master_key(settings))
-    except keys.KeysError as error:
+        ring = keys.open_ring(settings.keys.file, master_key(settings), token_of(settings))
+    except (keys.KeysError, SettingsError) as error:
         yield Finding(f"keys.file: {error}", "`alicem keys create`, or the master key it was made with")
         return
     if ring.published("authority"):
@@ -116,6 +116,11 @@ def _trust(settings: Settings, now: datetime) -> Iterator[Finding]:
 def _networks(settings: Settings, _now: datetime) -> Iterator[Finding]:
     if "enrolment" in settings.service.roles and not models.ready():
         yield Finding("the face networks are missing", "`alicem face models build`")
+    try:
+        if settings.face.networks is not None:
+            read_configuration(settings.face.networks)
+    except (ConfigurationError, OSError) as error:
+        yield Finding(f"face.networks: {error}", "docs/face-networks.md")
 
 
 def _libraries(settings: Settings, _now: datetime) -> Iterator[Finding]:
