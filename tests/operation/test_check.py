@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -222,3 +224,30 @@ def test_status(folder: Path) -> None:
     assert told["accounts"] == {} and told["keys"] == []
     assert told["journal"] == {"sealed": 0, "unsealed": 0, "unsealed_seconds": 0}
     assert told["schema"].isdecimal()
+
+
+def _newer_schema(folder: Path) -> None:
+    store = Store(f"sqlite:///{folder}/data/alicem.db")
+    with store.engine.execution_options(alicem_writes=True).begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    store.close()
+
+
+UNSTARTABLE: dict[str, Callable[[Path], None]] = {
+    "9999": _newer_schema,
+    "the database: ": _setting("sqlite:///data/alicem.db", "postgresql+psycopg://alicem@127.0.0.1:1/alicem"),
+    "/no/such/folder/alicem.log": _setting("[mail]", '[log]\nfile = "/no/such/folder/alicem.log"\n[mail]'),
+    "does not open": _another_master_key,
+    "a production profile refuses": _setting('host = "mail.example"', 'host = "127.0.0.1"'),
+}
+
+
+@pytest.mark.parametrize(("sentence", "flaw"), UNSTARTABLE.items())
+def test_a_server_that_cannot_start_says_why_in_a_sentence(
+    folder: Path, sentence: str, flaw: Callable[[Path], None]
+) -> None:
+    flaw(folder)
+    command = [sys.executable, "-m", "alicem", "serve", "--config", str(folder / "alicem.toml")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 3 and "Traceback" not in ended.stderr
+    assert sentence in " ".join(ended.stderr.split())

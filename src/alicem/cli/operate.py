@@ -44,6 +44,10 @@ def serve(config: Config = Path("alicem.toml")) -> None:
         parts = build(settings, watchers)
     except (KeysError, SettingsError, UnknownSchema) as error:
         fail(str(error))
+    except DBAPIError as error:
+        fail(f"the database: {error.orig}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
     service = settings.service
     signal.signal(signal.SIGHUP, lambda *_: reopen())
     structlog.get_logger("alicem").info(
