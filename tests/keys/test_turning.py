@@ -163,6 +163,8 @@ def test_an_operators_authority_certifies_by_request() -> None:
     waiting, before = turned.living("issuer")
     assert turned.signing("issuer", NOW + YEAR / 2 + OVERLAP).kid == before.kid
     csr = keys.request(turned, waiting.kid, "localhost")
+    urgent = keys.installed(turned, waiting.kid, operator.certify(csr), NOW + YEAR / 2, at_once=True)
+    assert used(urgent, "issuer", NOW + YEAR / 2) == waiting.kid
     turned = keys.installed(turned, waiting.kid, operator.certify(csr), NOW + YEAR / 2)
     assert used(turned, "issuer", NOW + YEAR / 2) == before.kid
     assert used(turned, "issuer", NOW + YEAR / 2 + OVERLAP) == waiting.kid

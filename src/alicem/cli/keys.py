@@ -93,12 +93,14 @@ def install(
     chain: Annotated[Path, typer.Argument(help="PEM: the certificate, then its authority's")],
     config: Config = HERE,
     new_authority: Annotated[bool, typer.Option("--new-authority", help="every phone has to enrol again")] = False,
+    at_once: Annotated[bool, typer.Option("--at-once", help="use it now: the present one is compromised")] = False,
 ) -> None:
-    """Give a waiting key its certificate; it takes over in an hour."""
+    """Give a waiting key its certificate; it takes over in an hour, or now where it is the first."""
     with _settings(config) as settings:
         pem = chain.read_bytes()
         token = token_of(settings)
-        _change(settings, token, lambda ring: keys.installed(ring, kid, pem, now(), new_authority=new_authority))
+        given = {"new_authority": new_authority, "at_once": at_once}
+        _change(settings, token, lambda ring: keys.installed(ring, kid, pem, now(), **given))
 
 
 @app.command("retire")

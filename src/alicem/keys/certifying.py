@@ -64,8 +64,10 @@ def request(ring: Keys, kid: str, host: str) -> bytes:
     return bytes(pem.armor("CERTIFICATE REQUEST", whole.dump()))
 
 
-def installed(ring: Keys, kid: str, given: bytes, now: datetime, *, new_authority: bool = False) -> Keys:
-    """The ring with the chain (PEM: the key's certificate, then its authority's) of a key that waited; it takes over after `OVERLAP`.
+def installed(
+    ring: Keys, kid: str, given: bytes, now: datetime, *, new_authority: bool = False, at_once: bool = False
+) -> Keys:
+    """The ring with the chain (PEM: the key's certificate, then its authority's) of a key that waited; it takes over after `OVERLAP`, or now.
 
     Raises `KeyRefused` for a chain of another key, that does not hold, that ends before the key, or at another authority than phones pinned.
     """
@@ -76,7 +78,8 @@ def installed(ring: Keys, kid: str, given: bytes, now: datetime, *, new_authorit
         raise KeyRefused(
             "this chain ends at another authority than the keys in use: every phone would have to enrol again"
         )
-    begins = now + OVERLAP if any(one.used_from for one in ring.published(key.purpose)) else now
+    followed = not at_once and any(one.used_from for one in ring.published(key.purpose))
+    begins = now + OVERLAP if followed else now
     placed = replace(key, x5c=chain, used_from=begins)
     keys = (placed if one.kid == kid else one for one in ring.signing_keys)
     return replace(ring, signing_keys=tuple(keys))
