@@ -167,6 +167,16 @@ def test_what_was_locked_stays_locked_and_an_operator_may_leave_a_round(drill: D
     assert answer(other) == "done"
 
 
+def test_an_operator_may_leave_no_try_at_all(drill: Drill) -> None:
+    """Everybody enrols again, under the account they had."""
+    phone = drill.enrol("1", "1" * 20)
+    drill.back_up()
+    drill.restore(tries=0)
+    assert answer(phone) == "account_locked"
+    again = drill.enrol("1", "2" * 20)
+    assert answer(again) == "done" and drill.row(phone) is None
+
+
 def test_an_instruction_of_before_is_worth_nothing(drill: Drill) -> None:
     """Neither one that was done since the backup, nor one whose challenge was drawn and not used."""
     phone = drill.enrol()
@@ -380,15 +390,14 @@ def test_a_backup_of_another_shape_is_refused_and_nothing_is_touched(
 
 
 def test_a_restore_that_fails_late_changes_nothing(drill: Drill) -> None:
-    """Every row is in place when the folder of the keys turns out to be gone."""
+    """Every row is in place when the exported journal turns out not to be there."""
     drill.enrol()
     drill.back_up()
-    before = drill.rows()
     drill.enrol("2", "2" * 20)
-    since = drill.folder / "absent.jsonl"
+    before, ring = drill.rows(), (drill.folder / "keys.bin").read_bytes()
     with pytest.raises(FileNotFoundError):
-        drill.restore(since=since)
-    assert len(drill.rows()["accounts"]) == 2 and before != drill.rows()
+        drill.restore(since=drill.folder / "absent.jsonl")
+    assert drill.rows() == before and (drill.folder / "keys.bin").read_bytes() == ring
 
 
 def test_a_backup_taken_while_people_come_is_of_one_moment(drill: Drill) -> None:

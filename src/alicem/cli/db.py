@@ -59,7 +59,7 @@ def restore(
         bool, typer.Option("--no-journal", help="there is none: what was suspended or closed since comes back")
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="drop the database that is here")] = False,
-    tries: Annotated[int, typer.Option("--tries", min=1, max=4, help="left to each phone before it locks")] = 1,
+    tries: Annotated[int, typer.Option("--tries", min=0, max=4, help="left to each phone before it locks")] = 1,
     master: Annotated[
         Path | None, typer.Option("--master-key-file", help="of the time of the backup, where it is another now")
     ] = None,
