@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -472,3 +473,25 @@ def test_no_secret_lies_in_a_backup_unsealed(drill: Drill) -> None:
         assert not any(value in data for value in row if isinstance(value, bytes) and len(value) > 8)
         assert not any(value.encode() in data for value in row if isinstance(value, str) and len(value) > 12)
     assert suspension.digest("0" * 20) not in data
+
+
+MANY = (
+    "INSERT INTO journal (number, at, event, digest, salt, content) "
+    "WITH RECURSIVE g (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM g WHERE n < 31000) "
+    "SELECT n, n, 'signed_in', {}, {}, {} FROM g"
+)
+BYTES = {"sqlite": "randomblob(300)", "postgresql": "decode(repeat(md5(n::text), 20), 'hex')"}
+
+
+def test_memory_does_not_grow_with_the_database(drill: Drill) -> None:
+    """Some thirty megabytes of rows, written and read in pieces."""
+    some = BYTES[drill.store.engine.dialect.name]
+    drill.do(lambda c: c.execute(text(MANY.format(some, some, some))).rowcount)
+    tracemalloc.start()
+    try:
+        drill.back_up()
+        drill.restore()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(drill.rows()["journal"]) == 30_002 and most < 12 << 20

@@ -47,8 +47,3 @@ def upgrade() -> None:
         sa.Column("expires_at", Int64, nullable=False, index=True),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
     )
-
-
-def downgrade() -> None:
-    for table in ("access_tokens", "codes", "signins"):
-        op.drop_table(table)
