@@ -170,6 +170,15 @@ def test_an_operators_authority_certifies_by_request() -> None:
     assert used(turned, "issuer", NOW + YEAR / 2 + OVERLAP) == waiting.kid
 
 
+def test_a_key_that_waits_for_years_holds_up_no_other() -> None:
+    turned = rotated(ring(specimen=False), "signing", NOW + YEAR)
+    late = NOW + 3 * YEAR
+    due = keys.due(turned, late)
+    assert "issuer" not in due and {"signing", "journal", "at_rest", "transaction"} <= set(due)
+    again = keys.rotated(turned, due, late, secrets.token_bytes, "localhost")
+    assert keys.due(again, late) == () and len(keys.troubles(again, late)) == len(CERTIFIED)
+
+
 def test_chains_that_would_not_do_are_refused_by_name() -> None:
     operator, stranger, made = Operator(), Operator(), ring(specimen=False)
     csrs = {key.purpose: keys.request(made, key.kid, "localhost") for key in made.signing_keys if key.used_from is None}

@@ -40,7 +40,10 @@ MOST = 1 << 20
 
 
 def open_ring(file: Path, master: bytes, token: Token | None = None) -> Keys:
-    """Read the key file; `token`: where keys are that are not in it, without which they verify alone. Raises `KeysError` that says whether it is missing, damaged or of another master key."""
+    """Read the key file. `token`: where keys are that are not in it, and that verify alone without it.
+
+    Raises `KeysError` that says whether it is missing, damaged or of another master key.
+    """
     try:
         with file.open("rb") as stream:
             data = stream.read(MOST + 1)

@@ -99,8 +99,8 @@ def joined(present: Keys, earlier: Keys) -> Keys:
 
 
 def due(ring: KeyRing, now: datetime, notice: timedelta = NOTICE) -> tuple[str, ...]:
-    """Purposes without a key, or whose last key ends within `notice`."""
-    turning = (purpose for purpose in PURPOSES if purpose not in NEVER)
+    """Purposes without a key, or whose last key ends within `notice`, and no other waits."""
+    turning = (purpose for purpose in PURPOSES if purpose not in NEVER and not _next(ring, purpose, now))
     return tuple(purpose for purpose in turning if all(_ends_by(key, now + notice) for key in ring.living(purpose)))
 
 
@@ -124,7 +124,7 @@ def _ends_by(key: Key, at: datetime) -> bool:
     return key.use_by is not None and key.use_by <= at
 
 
-def _next(ring: Keys, purpose: str, now: datetime) -> bool:
+def _next(ring: KeyRing, purpose: str, now: datetime) -> bool:
     return any(key.used_from is None or key.used_from > now for key in ring.living(purpose))
 
 
