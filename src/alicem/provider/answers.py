@@ -52,10 +52,15 @@ async def _refusal(provider: Provider, given: Given, now: datetime) -> str:
     signin = references.signin_of(provider.transaction_secrets, given.get("state") or "")
     if signin is None:
         return "signin_expired"
-    reason = "signin_not_mine" if given.get("error_description") == "not_mine" else "signin_refused"
+    reason = refusal_of(given)
     ended = await provider.store.write(lambda connection: _end_refused(connection, provider, signin, reason, now))
     provider.waiting.wake(signin)
     return DONE if ended == reason else ended
+
+
+def refusal_of(given: Given) -> str:
+    """The row of reasons.toml for a person who said no."""
+    return "signin_not_mine" if given.get("error_description") == "not_mine" else "signin_refused"
 
 
 async def _open(provider: Provider, response: str, now: datetime) -> tuple[Signin | None, Any]:

@@ -131,10 +131,16 @@ async def give_request(provider: Provider, request: Request) -> Response:
 async def take_answer(provider: Provider, request: Request) -> Response:
     """The phone's answer (OpenID4VP 1.0 §8.2, `direct_post.jwt`)."""
     try:
-        outcome = await answers.receive(provider, await form_of(request, _MOST_ANSWER))
+        given = await form_of(request, _MOST_ANSWER)
     except Unreadable:
-        outcome = "wire_malformed"
-    _log.debug("sign-in", outcome=outcome)
+        return _answered("wire_malformed", "wire_malformed")
+    outcome = await answers.receive(provider, given)
+    refused = outcome == answers.DONE and "error" in given  # done for the phone: its refusal was taken
+    return _answered(outcome, answers.refusal_of(given) if refused else outcome)
+
+
+def _answered(outcome: str, ended: str) -> Response:
+    _log.debug("sign-in", outcome=ended)
     return JSONResponse({"outcome": outcome}, 200 if outcome == answers.DONE else 400, NOT_STORED)
 
 
