@@ -112,6 +112,9 @@ def configure(settings: Log, *taps: Processor) -> Callable[[], None]:
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(True)
+    for name in logging.root.manager.loggerDict:  # a library may have laid handlers of its own
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
     logging.basicConfig(handlers=[_Libraries()], level=max(level, logging.WARNING), force=True)
     sys.excepthook = _unhandled
     threading.excepthook = lambda told: _unhandled(told.exc_type, told.exc_value, told.exc_traceback, "thread")
