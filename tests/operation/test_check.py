@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
 from typer.testing import CliRunner, Result
 
 from alicem import cli, keys
@@ -24,6 +26,7 @@ from alicem.demo.specimen import SpecimenState
 from alicem.keys.file import write as write_ring
 from alicem.settings import Settings, load
 from alicem.store import Store, upgrade
+from free_ports import free_ports
 
 MASTER = b"m" * 32
 SOUND = """
@@ -213,6 +216,20 @@ def test_a_clock_that_is_out(folder: Path, registry: Callable[[timedelta], str],
 def test_a_registry_that_is_away_is_a_word_to_the_wise(folder: Path) -> None:
     _, found = check(folder)
     assert {grave for text, grave in found.items() if text.startswith("registry.url: does not answer")} == {False}
+
+
+@pytest.mark.parametrize(("tls", "named"), [("none", False), ("starttls", True), ("tls", True)])
+def test_a_relay_that_speaks_no_tls(folder: Path, tls: str, named: bool) -> None:
+    port = free_ports()
+    relay = Controller(Sink(), hostname="127.0.0.1", port=port)
+    relay.start()
+    try:
+        text = SOUND.replace("mail.example", "127.0.0.1").replace("587", str(port))
+        write(folder / "alicem.toml", f'{text}tls = "{tls}"\n')
+        _, found = check(folder)
+    finally:
+        relay.stop()
+    assert any(text.startswith("mail.host: no letter would leave") for text in found) is named
 
 
 def test_status(folder: Path) -> None:

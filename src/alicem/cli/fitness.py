@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email.utils
 import importlib.util
+import smtplib
+import ssl
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ class Finding:
     grave: bool = True
 
 
+SECONDS = 5.0
+
 Look = Callable[[Settings, datetime], Iterator[Finding]]
 
 
@@ -51,6 +55,7 @@ def findings(settings: Settings, now: datetime, *, offline: bool) -> Iterator[Fi
         yield from look(settings, now)
     if not offline:
         yield from _registry(settings, now)
+        yield from _mail(settings, now)
 
 
 def _keys(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -158,3 +163,17 @@ def _registry(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding(
             f"this clock and the registry's differ by {away.total_seconds():.0f} s", "timedatectl set-ntp true"
         )
+
+
+def _mail(settings: Settings, _now: datetime) -> Iterator[Finding]:
+    """The relay answers, under a certificate we believe. No letter is sent, nobody is named."""
+    mail, trusted = settings.mail, ssl.create_default_context()
+    try:
+        if mail.tls == "tls":
+            with smtplib.SMTP_SSL(mail.host, mail.port, timeout=SECONDS, context=trusted):
+                return
+        with smtplib.SMTP(mail.host, mail.port, timeout=SECONDS) as relay:
+            if mail.tls == "starttls":
+                relay.starttls(context=trusted)
+    except (OSError, smtplib.SMTPException) as error:
+        yield Finding(f"mail.host: no letter would leave ({type(error).__name__})", "its address, port and tls", False)
