@@ -34,10 +34,12 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 from provider_world import CALLBACK, CODE, SECRET, Flaws, enrol, make_world, present, request  # noqa: E402
 
 from alicem import jose  # noqa: E402
+from alicem.log import configure  # noqa: E402
 from alicem.phone.code import pin_key  # noqa: E402
 from alicem.phone.state import Phone, Storage, open_vault  # noqa: E402
 from alicem.provider import records, sealing  # noqa: E402
 from alicem.provider.tokens import amr  # noqa: E402
+from alicem.settings import Log  # noqa: E402
 from alicem.store import Store  # noqa: E402
 
 Row = tuple[str, float, str, str]
@@ -290,6 +292,7 @@ def ours() -> Iterator[Server]:
 
 
 def serve(folder: Path) -> None:
+    configure(Log())  # as an operator's: unconfigured, each sign-in would be told to a pipe that nobody empties
     world = make_world(folder)
     for _ in range(WORKERS):
         enrol(world)
