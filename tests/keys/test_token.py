@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,8 +48,12 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "tokens").mkdir()
         (folder / "softhsm.conf").write_text(f"directories.tokendir = {folder}/tokens\n")
+
+    def found(self) -> None:
+        """Make the token and what goes with it."""
+        folder = self.folder
+        (folder / "tokens").mkdir()
         (folder / "master.key").write_bytes(base64.b64encode(b"m" * 32))
         (folder / "pin").write_text("271828")
         self.use(TOKEN.format(MODULE))
@@ -90,12 +95,21 @@ ring = keys.open_ring(settings.keys.file, app.master_key(settings), token)
 """
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path)
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a ring in a token, to be copied."""
+    folder = tmp_path_factory.mktemp("founded")
+    desk = Desk(folder)
+    desk.found()
     desk.done("keys", "create")
-    desk.done("db", "upgrade")
-    return desk
+    return folder
+
+
+@pytest.fixture
+def desk(founded: Path, sqlite_template: Path, tmp_path: Path) -> Desk:
+    shutil.copytree(founded, tmp_path / "desk")
+    shutil.copy(sqlite_template, tmp_path / "desk" / "alicem.db")
+    return Desk(tmp_path / "desk")
 
 
 def test_every_signature_comes_from_the_token_and_verifies_without_it(desk: Desk) -> None:
@@ -169,6 +183,7 @@ def test_a_key_of_the_token_turns_and_is_destroyed_when_it_is_retired(desk: Desk
 
 def test_an_operators_authority_certifies_a_key_of_the_token(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
+    desk.found()
     desk.done("keys", "create", "--operator")
     kid = next(row["kid"] for row in desk.done("keys", "list")["keys"] if row["purpose"] == "issuer")
     (tmp_path / "issuer.csr").write_text(desk.done("keys", "request", kid))

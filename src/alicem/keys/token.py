@@ -52,6 +52,7 @@ class Token:
         except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
             raise KeysError(f"the token {label} does not open: {type(error).__name__}") from error
         self._lock = threading.Lock()
+        self._found: dict[tuple[Any, str], Any] = {}
 
     def signer(self, kid: str, public: ec.EllipticCurvePublicKey) -> TokenSigner:
         return TokenSigner(self, kid, public)
@@ -85,8 +86,9 @@ class Token:
         """What the key makes of `data`. Raises `KeysError` where the token has no such key, or is gone."""
         try:
             with self._lock:
-                key: Any = self._session.get_key(object_class=kind, label=kid)
-                made: bytes = key.sign(data, mechanism=mechanism)
+                if (kind, kid) not in self._found:
+                    self._found[kind, kid] = self._session.get_key(object_class=kind, label=kid)
+                made: bytes = self._found[kind, kid].sign(data, mechanism=mechanism)
         except pkcs11.PKCS11Error as error:
             raise KeysError(f"the token does nothing with {kid}: {type(error).__name__}") from error
         return made
@@ -94,5 +96,6 @@ class Token:
     def destroy(self, kid: str) -> None:
         """Every part of a key; none where there is none."""
         with self._lock:
+            self._found.clear()
             for found in list(self._session.get_objects({pkcs11.Attribute.LABEL: kid})):
                 found.destroy()
