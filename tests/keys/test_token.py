@@ -181,6 +181,22 @@ def test_a_key_of_the_token_turns_and_is_destroyed_when_it_is_retired(desk: Desk
     assert desk.python('jose.sign(ring.signing("signing", now).private, "t", {})') == ""
 
 
+def test_a_running_server_signs_with_a_key_that_another_process_made(desk: Desk) -> None:
+    assert (
+        desk.python("""
+import subprocess, sys
+running = keys.RingFile(settings.keys.file, lambda: app.master_key(settings), print, token)
+old = running.signing("signing", now)
+jose.sign(old.private, "t", {})
+subprocess.run([sys.executable, "-m", "alicem", "keys", "rotate", "signing", "--at-once"], check=True, capture_output=True)
+new = running.signing("signing", datetime.now(UTC))
+assert new.kid != old.kid
+print(jose.verify(jose.sign(new.private, "t", {"n": 1}), new.private.public_key(), "t"))
+""")
+        == "{'n': 1}\n"
+    )
+
+
 def test_an_operators_authority_certifies_a_key_of_the_token(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.found()

@@ -139,7 +139,7 @@ def test_the_phone_goes_on_after_its_server_fell_back(drill: Drill) -> None:
     assert drill.state(phone) == "active"
 
 
-@pytest.mark.parametrize("wrong", [0, 1, 3, 4, 9, 13, 15])
+@pytest.mark.parametrize("wrong", [0, 1, 4, 13, 15])
 def test_no_try_comes_back(drill: Drill, wrong: int) -> None:
     """However many were used before or after the backup: one is left, and one right code makes all well."""
     phone, other = drill.enrol("1", "1" * 20), drill.enrol("2", "2" * 20)
