@@ -3,7 +3,7 @@
 .PHONY: help setup models demo demo-headless test lint format bench bench-face soak fuzz clean
 
 # What waits for cameras and browsers in real time runs apart, a demonstration on each core.
-LIVE := tests/enrolment tests/journeys tests/foreign_phone tests/browser tests/privacy
+LIVE := tests/enrolment tests/journeys tests/foreign_phone tests/browser tests/privacy tests/operation
 SECONDS ?= 60
 TIMES ?= 4
 KILLS ?= 3000
