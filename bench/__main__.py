@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import chip, code, credential, face, journal, login, mrz, session, trust
+from bench import backup, chip, code, credential, face, journal, login, mrz, session, trust
 
 Row = tuple[str, float | str, str, str]
 TABLES: dict[str, Callable[[], list[Row]]] = {
@@ -23,6 +23,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "code": code.rows,
     "credential": credential.rows,
     "journal": journal.rows,
+    "backup": backup.rows,
 }
 
 
