@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,6 +22,11 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner, Result
 
 from alicem import cli, keys
@@ -243,6 +251,38 @@ def test_status(folder: Path) -> None:
     assert told["schema"].isdecimal()
 
 
+@contextmanager
+def _own_authority(folder: Path) -> Iterator[tuple[str, Path]]:
+    """A registry whose certificate no machine believes by itself: its address, and that certificate."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "State")])
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(days=1)
+    )
+    itself = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    pem = itself.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    (folder / "state.pem").write_bytes(pem)
+    (folder / "state.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "state.pem", folder / "state.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://localhost:{server.server_address[1]}", folder / "state.pem"
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_the_registry_is_asked_under_the_certificates_that_the_settings_name(folder: Path, believed: bool) -> None:
+    with _own_authority(folder) as (url, itself):
+        named = f'"{url}"\nauthority_file = "{itself.name}"' if believed else f'"{url}"'
+        write(folder / "alicem.toml", SOUND.replace('"https://registry.invalid"', named))
+        _, found = check(folder)
+    assert any(text.startswith("registry.url: does not answer") for text in found) is not believed
+
+
 def _newer_schema(folder: Path) -> None:
     store = Store(f"sqlite:///{folder}/data/alicem.db")
     with store.engine.execution_options(alicem_writes=True).begin() as connection:
@@ -250,11 +290,16 @@ def _newer_schema(folder: Path) -> None:
     store.close()
 
 
+TAKEN = socket.create_server(("127.0.0.1", 0))
+ADDRESS = f"127.0.0.1:{TAKEN.getsockname()[1]}"
 UNSTARTABLE: dict[str, Callable[[Path], None]] = {
     "9999": _newer_schema,
     "the database: ": _setting("sqlite:///data/alicem.db", "postgresql+psycopg://alicem@127.0.0.1:1/alicem"),
     "/no/such/folder/alicem.log": _setting("[mail]", '[log]\nfile = "/no/such/folder/alicem.log"\n[mail]'),
     "does not open": _another_master_key,
+    f"{ADDRESS}: Address already in use": _setting("[database]", f'listen = "{ADDRESS}"\n[database]'),
+    f"{ADDRESS}: Address already": _setting("[mail]", f'[metrics]\nlisten = "{ADDRESS}"\n[mail]'),
+    "no.such.invalid:8000: ": _setting("[database]", 'listen = "no.such.invalid:8000"\n[database]'),
     "a production profile refuses": _setting('host = "mail.example"', 'host = "127.0.0.1"'),
 }
 

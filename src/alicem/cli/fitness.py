@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import importlib.util
 import smtplib
@@ -19,9 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from alicem import keys, provider
 from alicem.app import master_key, token_of
 from alicem.enrolment import sandbox
+from alicem.enrolment.registry_client import connect
 from alicem.enrolment.trust import load_collection
 from alicem.face import ConfigurationError, models, read_configuration
-from alicem.settings import Settings, SettingsError, refusals, sqlite_file
+from alicem.settings import Registry, Settings, SettingsError, refusals, sqlite_file
 from alicem.standing import schema_of
 from alicem.store import Store
 from alicem.store.migrate import HERE, PROVIDER_VERSIONS
@@ -148,12 +150,15 @@ def _walls(settings: Settings, _now: datetime) -> Iterator[Finding]:
 def _registry(settings: Settings, _now: datetime) -> Iterator[Finding]:
     """It answers, and its clock is ours."""
     try:
-        answer = httpx.get(f"{settings.registry.url}/live", timeout=settings.registry.timeout_seconds, trust_env=False)
+        answer = asyncio.run(_live(settings.registry))
         theirs = email.utils.parsedate_to_datetime(answer.headers["date"])
     except httpx.HTTPError as error:
         yield Finding(
             f"registry.url: does not answer ({type(error).__name__})", "nobody can enrol until it does", False
         )
+        return
+    except SettingsError as error:
+        yield Finding(str(error), "registry.authority_file, certificate_file, certificate_key_file")
         return
     except (KeyError, ValueError):
         yield Finding("registry.url: does not tell the time", "compare this machine's clock by hand", grave=False)
@@ -163,6 +168,11 @@ def _registry(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding(
             f"this clock and the registry's differ by {away.total_seconds():.0f} s", "timedatectl set-ntp true"
         )
+
+
+async def _live(registry: Registry) -> httpx.Response:
+    async with connect(registry) as line:
+        return await line.get("/live")
 
 
 def _mail(settings: Settings, _now: datetime) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from pathlib import Path
+from socket import socket
 from typing import Annotated
 
 import structlog
@@ -28,7 +29,7 @@ from alicem.standing import schema_of
 from alicem.store import Store
 from alicem.store.migrate import UnknownSchema
 from alicem.watch import tap
-from alicem.web.server import Server, config_of
+from alicem.web.server import Server, config_of, listening_at
 
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
 
@@ -39,6 +40,7 @@ def serve(config: Config = Path("alicem.toml")) -> None:
         settings = load(config)
         watchers = watchers_of(settings)
         reopen = configure(settings.log, *([tap(watchers)] if watchers else []))
+        listening = _addresses(settings)
         if "enrolment" in settings.service.roles and not models.ready():
             fail("the face networks are missing: run `alicem face models build`")
         parts = build(settings, watchers)
@@ -56,9 +58,17 @@ def serve(config: Config = Path("alicem.toml")) -> None:
     sessions = parts.sessions
     server = Server(config_of(parts.app, service), parts.drain, lambda: sessions.under_way, service.drain_seconds)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(listening)
     if not server.started:
         raise typer.Exit(TECHNICAL)
+
+
+def _addresses(settings: Settings) -> list[socket]:
+    """The sockets of `service.listen`. Raises `OSError`, also where the address for Prometheus is not to be had."""
+    if settings.metrics.listen is not None:
+        for probe in listening_at(settings.metrics.listen):
+            probe.close()
+    return listening_at(settings.service.listen)
 
 
 def check(

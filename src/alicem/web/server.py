@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -52,3 +54,15 @@ def config_of(app: ASGIApp, service: Service) -> uvicorn.Config:
         proxy_headers=bool(service.trusted_proxies),
         forwarded_allow_ips=list(service.trusted_proxies),
     )
+
+
+def listening_at(listen: str) -> list[socket.socket]:
+    """Sockets that listen at an address:port, one for each address of a name. Raises `OSError`, with `listen` as its filename."""
+    host, _, port = listen.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [socket.create_server(address, family=family) for family, _, _, _, address in found]
+    except socket.gaierror as error:
+        raise OSError(error.errno, error.strerror, listen) from error
+    except OSError as error:  # whose own text has the address in it once more
+        raise OSError(error.errno, os.strerror(error.errno or 0), listen) from error
