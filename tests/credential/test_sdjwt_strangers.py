@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import node_peers
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 from test_credential import EXPECTED, HOLDER, evidence, shown
 
+import node_peers
 from alicem import jose, keys
 from alicem.credential import CredentialRefused, Expected, issue, status, verify_presentation
 from alicem.credential.issue import TYP, VCT
