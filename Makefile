@@ -50,7 +50,7 @@ soak: ## kill the serving process KILLS=3000 times at random moments, on SQLite 
 	@tools/setup test
 	@.venv/bin/python tests/accounts/soak.py $(KILLS)
 
-fuzz: ## feed the chip library nonsense, SECONDS=60 for each target
+fuzz: ## feed the parsers of chips and credentials nonsense, SECONDS=60 for each target
 	@tools/setup test
 	@.venv/bin/python -c 'import atheris' 2>/dev/null || \
 		.venv/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt || \
