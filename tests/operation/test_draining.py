@@ -23,9 +23,18 @@ from wire import Wire
 def town(tmp_path: Path) -> Iterator[Town]:
     """One whose provider is told to end."""
     town = Town(tmp_path, free_ports())
-    found(town, (personas.load()["zoe"],))
+    _founded(town, drain_seconds=60)
     with in_background(town):
         yield town
+
+
+def _founded(town: Town, drain_seconds: int) -> None:
+    """As it was founded, but that enrolments under way are waited for."""
+    found(town, (personas.load()["zoe"],))
+    file = town.provider_folder / "alicem.toml"
+    text = file.read_text()
+    assert text.count("drain_seconds = 0") == 1
+    file.write_text(text.replace("drain_seconds = 0", f"drain_seconds = {drain_seconds}"))
 
 
 def provider_of(town: Town) -> int:
@@ -88,9 +97,7 @@ def test_a_worker_with_nothing_under_way_ends_at_once_and_a_second_signal_does_n
 
 def test_what_never_ends_is_waited_for_as_long_as_the_settings_say(tmp_path: Path) -> None:
     town = Town(tmp_path, free_ports())
-    found(town, (personas.load()["zoe"],))
-    file = town.provider_folder / "alicem.toml"
-    file.write_text(file.read_text().replace('profile = "demo"', 'profile = "demo"\ndrain_seconds = 2'))
+    _founded(town, drain_seconds=2)
     with in_background(town):
         wire, process = Wire(town), provider_of(town)
         with wire.connected():
