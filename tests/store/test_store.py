@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -142,3 +143,15 @@ def test_what_was_acknowledged_survives_a_kill(database_url: str, moment: float)
     store.close()
     assert kept[:acknowledged] == list(range(1, acknowledged + 1))
     assert len(kept) <= acknowledged + 1
+
+
+def test_a_new_file_is_its_owners_alone_and_so_are_those_beside_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = made(f"sqlite:///{tmp_path}/new.db")
+        asyncio.run(store.write(add(1)))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+        store.close()
+    assert modes.keys() >= {"new.db", "new.db-wal"} and set(modes.values()) == {0o600}

@@ -19,6 +19,7 @@ from alicem.cli.says import REFUSED, USAGE, fail, out
 from alicem.enrolment.registry_client import DocumentQuery, connect
 from alicem.enrolment.registry_probe import Outcome, probe, promises
 from alicem.settings import Registry, SettingsError, load, read, secret
+from alicem.store.migrate import UnknownSchema
 
 registry_app = typer.Typer(no_args_is_help=True, help="The State's document registry, simulated.")
 RegistryConfig = Annotated[Path, typer.Option("--config", help="registry.toml")]
@@ -40,7 +41,7 @@ def serve_registry(config: RegistryConfig = Path("registry.toml")) -> None:
     """Run the simulated registry."""
     try:
         registry.serve(config)
-    except SettingsError as error:
+    except (SettingsError, UnknownSchema) as error:
         fail(str(error))
 
 
@@ -65,7 +66,7 @@ def _write(config: Path, work: Callable[[Connection], object]) -> None:
             asyncio.run(store.write(work))
         finally:
             store.close()
-    except SettingsError as error:
+    except (SettingsError, UnknownSchema) as error:
         fail(str(error))
     except registry.RegistryError as error:
         fail(str(error), REFUSED)
@@ -141,5 +142,5 @@ def serve_broker(config: Annotated[Path, typer.Option("--config")] = Path("broke
     """Run the broker."""
     try:
         broker.serve(config)
-    except SettingsError as error:
+    except (SettingsError, UnknownSchema) as error:
         fail(str(error))

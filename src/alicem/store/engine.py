@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event
@@ -32,7 +34,9 @@ _POSTGRESQL_SESSION = (
 
 def connect(url: str, *, looks: bool = False) -> Engine:
     """An engine for `sqlite:////path` or `postgresql+psycopg://role@host/name`. `looks`: on PostgreSQL, one that reads single statements."""
-    if make_url(url).get_backend_name() == "sqlite":
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        _keep_to_ourselves(address.database)
         engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -49,6 +53,13 @@ def shorten(error: BaseException | None) -> None:
     diagnosis = getattr(error, "diag", None)
     if error is not None and diagnosis is not None and diagnosis.message_primary:
         error.args = (diagnosis.message_primary,)
+
+
+def _keep_to_ourselves(file: str | None) -> None:
+    """A new database is its owner's alone; the files beside it take their mode from it. One that cannot be made is the driver's to tell."""
+    if file and file != ":memory:" and not os.path.lexists(file):
+        with contextlib.suppress(OSError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _configure_sqlite(dbapi_connection: Any, _record: Any) -> None:
