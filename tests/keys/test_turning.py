@@ -135,16 +135,21 @@ def test_a_turned_key_chains_to_the_authority_phones_pinned(purpose: str) -> Non
 class Operator:
     """An authority that stays elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, years: int = 20) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.der = make_authority(self.key, NOW, NOW + 20 * YEAR, "operator")
+        self.der = make_authority(self.key, NOW, NOW + years * YEAR, "operator")
 
-    def certify(self, csr: bytes, years: int = 7, key: ec.EllipticCurvePublicKey | None = None) -> bytes:
+    def certify(
+        self, csr: bytes, years: int = 7, key: ec.EllipticCurvePublicKey | None = None, *, copied: bool = True
+    ) -> bytes:
+        """`copied`: with the extensions that were asked for."""
         asked, own = x509.load_pem_x509_csr(csr), x509.load_der_x509_certificate(self.der)
         assert asked.is_signature_valid
         builder = x509.CertificateBuilder().subject_name(asked.subject).issuer_name(own.subject)
         builder = builder.public_key(key or asked.public_key()).serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(NOW - YEAR).not_valid_after(NOW + years * YEAR)
+        for one in asked.extensions if copied else ():
+            builder = builder.add_extension(one.value, one.critical)
         return builder.sign(self.key, SHA256()).public_bytes(Encoding.PEM) + own.public_bytes(Encoding.PEM)
 
 
@@ -156,16 +161,16 @@ def test_an_operators_authority_certifies_by_request() -> None:
         (waiting,) = made.living(purpose)
         assert f"{waiting.kid} waits for its certificate" in keys.troubles(made, NOW)
         csr = keys.request(made, waiting.kid, "localhost")
-        made = keys.installed(made, waiting.kid, operator.certify(csr), NOW)
+        made = keys.installed(made, waiting.kid, operator.certify(csr), NOW, "localhost")
         assert made.signing(purpose, NOW).x5c[1] == operator.der
     assert keys.troubles(made, NOW) == ()
     turned = rotated(made, "issuer", NOW + YEAR / 2)
     waiting, before = turned.living("issuer")
     assert turned.signing("issuer", NOW + YEAR / 2 + OVERLAP).kid == before.kid
     csr = keys.request(turned, waiting.kid, "localhost")
-    urgent = keys.installed(turned, waiting.kid, operator.certify(csr), NOW + YEAR / 2, at_once=True)
+    urgent = keys.installed(turned, waiting.kid, operator.certify(csr), NOW + YEAR / 2, "localhost", at_once=True)
     assert used(urgent, "issuer", NOW + YEAR / 2) == waiting.kid
-    turned = keys.installed(turned, waiting.kid, operator.certify(csr), NOW + YEAR / 2)
+    turned = keys.installed(turned, waiting.kid, operator.certify(csr), NOW + YEAR / 2, "localhost")
     assert used(turned, "issuer", NOW + YEAR / 2) == before.kid
     assert used(turned, "issuer", NOW + YEAR / 2 + OVERLAP) == waiting.kid
 
@@ -183,7 +188,7 @@ def test_chains_that_would_not_do_are_refused_by_name() -> None:
     operator, stranger, made = Operator(), Operator(), ring(specimen=False)
     csrs = {key.purpose: keys.request(made, key.kid, "localhost") for key in made.signing_keys if key.used_from is None}
     kids = {purpose: made.living(purpose)[0].kid for purpose in CERTIFIED}
-    made = keys.installed(made, kids["verifier"], operator.certify(csrs["verifier"]), NOW)
+    made = keys.installed(made, kids["verifier"], operator.certify(csrs["verifier"]), NOW, "localhost")
     own = operator.certify(csrs["issuer"])
     leaf, authority = (one + b"-----END CERTIFICATE-----\n" for one in own.split(b"-----END CERTIFICATE-----\n")[:2])
     for pem, words in (
@@ -191,15 +196,17 @@ def test_chains_that_would_not_do_are_refused_by_name() -> None:
         (leaf, "PEM, in this order"),
         (authority + leaf, "PEM, in this order"),
         (operator.certify(csrs["issuer"], key=stranger.key.public_key()), "of another key"),
-        (operator.certify(csrs["issuer"], years=3), "is to be valid from now to"),
+        (operator.certify(csrs["issuer"], copied=False), "lacks the name that was asked for, DNS:localhost"),
+        (Operator(years=5).certify(csrs["issuer"]), "the authority is to be valid"),
+        (operator.certify(csrs["issuer"], years=3), "certificate is to be valid from now to"),
         (stranger.certify(csrs["issuer"]), "every phone would have to enrol again"),
     ):
         with pytest.raises(KeysError, match=words):
-            keys.installed(made, kids["issuer"], pem, NOW)
+            keys.installed(made, kids["issuer"], pem, NOW, "localhost")
     with pytest.raises(KeysError, match="waits for a certificate"):
-        keys.installed(made, kids["verifier"], own, NOW)
-    assert keys.installed(made, kids["issuer"], own, NOW).signing("issuer", NOW).kid == kids["issuer"]
-    meant = keys.installed(made, kids["issuer"], stranger.certify(csrs["issuer"]), NOW, new_authority=True)
+        keys.installed(made, kids["verifier"], own, NOW, "localhost")
+    assert keys.installed(made, kids["issuer"], own, NOW, "localhost").signing("issuer", NOW).kid == kids["issuer"]
+    meant = keys.installed(made, kids["issuer"], stranger.certify(csrs["issuer"]), NOW, "localhost", new_authority=True)
     assert meant.signing("issuer", NOW).x5c[1] == stranger.der
 
 

@@ -99,8 +99,8 @@ def install(
     with _settings(config) as settings:
         pem = chain.read_bytes()
         token = token_of(settings)
-        given = {"new_authority": new_authority, "at_once": at_once}
-        _change(settings, token, lambda ring: keys.installed(ring, kid, pem, now(), **given))
+        host, given = _host(settings), {"new_authority": new_authority, "at_once": at_once}
+        _change(settings, token, lambda ring: keys.installed(ring, kid, pem, now(), host, **given))
 
 
 @app.command("retire")

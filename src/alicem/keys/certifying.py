@@ -65,14 +65,22 @@ def request(ring: Keys, kid: str, host: str) -> bytes:
 
 
 def installed(
-    ring: Keys, kid: str, given: bytes, now: datetime, *, new_authority: bool = False, at_once: bool = False
+    ring: Keys,
+    kid: str,
+    given: bytes,
+    now: datetime,
+    host: str,
+    *,
+    new_authority: bool = False,
+    at_once: bool = False,
 ) -> Keys:
     """The ring with the chain (PEM: the key's certificate, then its authority's) of a key that waited; it takes over after `OVERLAP`, or now.
 
-    Raises `KeyRefused` for a chain of another key, that does not hold, that ends before the key, or at another authority than phones pinned.
+    Raises `KeyRefused` for a chain of another key or without the name of our host, that does not hold, that ends before the key, or at another
+    authority than phones pinned.
     """
     key = _waiting(ring, kid)
-    chain = _chain(given, key, now)
+    chain = _chain(given, key, now, host)
     others = {one.x5c[-1] for one in ring.signing_keys if one.x5c and one.retired is None}
     if others - {chain[-1]} and not new_authority:
         raise KeyRefused(
@@ -92,7 +100,7 @@ def _waiting(ring: Keys, kid: str) -> SigningKey:
     raise KeyRefused(f"no key {kid} waits for a certificate: see `alicem keys list`")
 
 
-def _chain(given: bytes, key: SigningKey, now: datetime) -> tuple[bytes, bytes]:
+def _chain(given: bytes, key: SigningKey, now: datetime, host: str) -> tuple[bytes, bytes]:
     try:
         leaf, authority = x509.load_pem_x509_certificates(given)
         leaf.verify_directly_issued_by(authority)
@@ -101,11 +109,25 @@ def _chain(given: bytes, key: SigningKey, now: datetime) -> tuple[bytes, bytes]:
         raise KeyRefused("expected a certificate and the authority's that signed it, PEM, in this order") from error
     if leaf.public_key() != key.private.public_key():
         raise KeyRefused(f"this certificate is of another key than {key.kid}")
+    if host not in _hosts(leaf):  # strangers hold it against the address that a credential names as its issuer
+        raise KeyRefused(
+            f"the certificate lacks the name that was asked for, DNS:{host}: have it copied from the request"
+        )
     if not constraints.ca:
         raise KeyRefused("the second certificate is not an authority's")
     if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc or leaf.not_valid_after_utc < _end(key):
         raise KeyRefused(f"the certificate is to be valid from now to {_end(key):%Y-%m-%d}")
+    if authority.not_valid_after_utc < _end(key):
+        raise KeyRefused(f"the authority is to be valid to {_end(key):%Y-%m-%d}, as its certificates are")
     return leaf.public_bytes(Encoding.DER), authority.public_bytes(Encoding.DER)
+
+
+def _hosts(leaf: x509.Certificate) -> list[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return []
+    return names.get_values_for_type(x509.DNSName)
 
 
 def _end(key: Key) -> datetime:
