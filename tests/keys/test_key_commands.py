@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
 import shutil
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -143,3 +145,26 @@ def test_the_key_in_use_is_the_one_the_list_says(desk: Desk) -> None:
     desk.done("create")
     ring = keys.open_ring(desk.file, MASTER)
     assert desk.rows("signing")[0]["kid"] == ring.signing("signing", datetime.now(UTC)).kid
+
+
+def test_what_was_done_is_in_the_journal(desk: Desk, tmp_path: Path) -> None:
+    desk.done("create")
+    (old,) = desk.rows("transaction")
+    (new,) = desk.done("rotate", "transaction", "--at-once")
+    desk.done("retire", old["kid"], "--compromised")
+    desk.done("rewrap", str(tmp_path / "new.key"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "alicem.db")) as database:
+        rows = database.execute("select event, account, content from journal order by number").fetchall()
+    assert [(event, account, json.loads(content)) for event, account, content in rows] == [
+        ("key_made", None, {"kid": new["kid"], "purpose": "transaction", "at_once": True}),
+        ("key_retired", None, {"kid": old["kid"], "compromised": True}),
+        ("master_key_changed", None, {}),
+    ]
+
+
+def test_a_stolen_key_turns_while_the_database_is_away_and_that_is_said(desk: Desk) -> None:
+    desk.done("create")
+    (desk.folder / "alicem.db").write_bytes(b"no database" * 100)
+    result = desk.type("rotate", "signing", "--at-once")
+    assert result.exit_code == 0 and "the journal does not tell of this" in result.stderr
+    assert len(desk.rows("signing")) == 2

@@ -118,12 +118,12 @@ def test_a_restore_is_never_typed_by_mistake(desk: Desk, tmp_path: Path) -> None
     assert desk.type("db", "restore", file, "--no-journal", "--journal", file).exit_code == 2
     assert desk.type("db", "restore", file, "--no-journal", "--tries", "5").exit_code == 2
     assert "--replace drops it" in desk.refused("db", "restore", file, "--no-journal")
-    assert desk.events() == ["signed_in"]
+    assert desk.events() == ["signed_in", "backup_made"]
     desk.done("db", "restore", file, "--no-journal", "--replace")
     assert desk.events() == ["signed_in", "restored"]
 
 
-@pytest.mark.parametrize("wrong", ["absent", "empty", "other", "master", "journal", "keys"])
+@pytest.mark.parametrize("wrong", ["absent", "empty", "other", "master", "no master", "journal", "keys"])
 def test_what_is_wrong_is_said_and_nothing_changes(desk: Desk, tmp_path: Path, wrong: str) -> None:
     desk.live("signed_in")
     file, kept = tmp_path / "a.backup", tmp_path / "journal.jsonl"
@@ -140,6 +140,9 @@ def test_what_is_wrong_is_said_and_nothing_changes(desk: Desk, tmp_path: Path, w
         case "master":
             (tmp_path / "old.key").write_bytes(base64.b64encode(b"o" * 32))
             given += ["--master-key-file", str(tmp_path / "old.key")]
+        case "no master":
+            (tmp_path / "old.key").write_bytes(b"abc")
+            given += ["--master-key-file", str(tmp_path / "old.key")]
         case "journal":
             kept.write_bytes(kept.read_bytes()[:-9])
         case "keys":
@@ -147,10 +150,10 @@ def test_what_is_wrong_is_said_and_nothing_changes(desk: Desk, tmp_path: Path, w
     said = desk.refused("db", "restore", str(file), *given)
     expected = {
         "absent": "No such file", "empty": "not a backup", "other": "not a backup", "master": "another master key",
-        "journal": "line", "keys": "does not open",
+        "no master": "not a master key", "journal": "line", "keys": "does not open",
     }  # fmt: skip
     assert expected[wrong] in said
-    assert desk.events() == ["signed_in"]
+    assert desk.events() == ["signed_in", "backup_made"]
 
 
 def test_a_backup_under_an_earlier_master_key_comes_back(desk: Desk, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +14,13 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import DBAPIError
 
-from alicem import recovery
+from alicem import journal, recovery
 from alicem.app import master_key, now
 from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.journal import JournalBroken
 from alicem.journal.export import NotAnExport
 from alicem.keys import KeyRefused, KeysError
+from alicem.keys.file import master_of
 from alicem.recovery import Lost, NotEmpty, Place, Unmigrated
 from alicem.settings import SettingsError, load
 from alicem.store import Store, upgrade
@@ -41,11 +41,13 @@ def upgrade_schema(config: Config = HERE) -> None:
 
 @app.command("backup")
 def backup(
-    file: Annotated[Path, typer.Argument(help="made anew, readable by you alone")], config: Config = HERE
+    file: Annotated[Path, typer.Argument(help="made anew, readable by you alone", dir_okay=False)], config: Config = HERE
 ) -> None:
     """Write database and keys of this moment to one file, encrypted under the master key. Safe beside running servers."""
     with _place(config) as place, _counting() as progress:
         recovery.back_up(place, file, now=now(), rng=secrets.token_bytes, progress=progress)
+        with place.engine.execution_options(alicem_writes=True).begin() as connection:
+            journal.append(connection, now(), "backup_made", secrets.token_bytes)
 
 
 @app.command("restore")
@@ -74,7 +76,7 @@ def restore(
         restored = recovery.restore(
             place,
             file,
-            master=place.master if master is None else base64.b64decode(master.read_bytes().strip()),
+            master=place.master if master is None else master_of(master),
             since=since,
             replace=replace,
             tries=tries,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from alicem import keys
+from alicem import journal, keys
 from alicem.accounts.reencryption import reencrypt, rows_under
 from alicem.app import master_key, now, token_of
-from alicem.cli.says import REFUSED, fail, out
+from alicem.cli.says import REFUSED, err, fail, out
 from alicem.keys import Keys, KeysError, SecretKey, SigningKey
 from alicem.settings import Settings, SettingsError, load
 from alicem.store import Store
@@ -76,7 +77,9 @@ def rotate(
 
         started = now()
         ring = _change(settings, token, step)
-        out([_row(ring, key) for key in ring.every if key.created >= started])
+        made = [key for key in ring.every if key.created >= started]
+        _note(settings, lambda c: _made(c, made, at_once=at_once))
+        out([_row(ring, key) for key in made])
 
 
 @app.command("request")
@@ -101,6 +104,7 @@ def install(
         token = token_of(settings)
         host, given = _host(settings), {"new_authority": new_authority, "at_once": at_once}
         _change(settings, token, lambda ring: keys.installed(ring, kid, pem, now(), host, **given))
+        _note(settings, lambda c: _certified(c, kid, new_authority=new_authority))
 
 
 @app.command("retire")
@@ -120,6 +124,7 @@ def retire(
         _change(settings, token, lambda ring: keys.retired(ring, kid, now(), rows, compromised=compromised))
         if token is not None:
             token.destroy(kid)
+        _note(settings, lambda c: _retired(c, kid, compromised=compromised))
 
 
 @app.command("reencrypt")
@@ -143,6 +148,7 @@ def rewrap(
     with _settings(config) as settings:
         place = settings.keys.master_key_file
         keys.rewrap(settings.keys.file, lambda: master_key(settings), new, place, secrets.token_bytes)
+        _note(settings, _master_key_changed)
         if place is None:
             typer.echo(f"ALICEM_MASTER_KEY is from now on what {new} holds; restart the servers with it")
 
@@ -160,6 +166,39 @@ def _settings(config: Path) -> Iterator[Settings]:
         fail(f"the database: {error.orig}")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
+
+
+def _note(settings: Settings, row: Callable[[Connection], None]) -> None:
+    """Write down what was done. A stolen key is ended even while the database is away; then the operator is told."""
+    store = Store(settings.database.url)
+    try:
+        asyncio.run(store.write(row))
+    except DBAPIError as error:
+        err.print(
+            f"warning: the journal does not tell of this; the database: {error.orig}", style="yellow", markup=False
+        )
+    finally:
+        store.close()
+
+
+def _made(connection: Connection, made: Sequence[SigningKey | SecretKey], *, at_once: bool) -> None:
+    for key in made:
+        content = {"kid": key.kid, "purpose": key.purpose, "at_once": at_once}
+        journal.append(connection, now(), "key_made", secrets.token_bytes, content=content)
+
+
+def _certified(connection: Connection, kid: str, *, new_authority: bool) -> None:
+    content = {"kid": kid, "new_authority": new_authority}
+    journal.append(connection, now(), "key_certified", secrets.token_bytes, content=content)
+
+
+def _retired(connection: Connection, kid: str, *, compromised: bool) -> None:
+    content = {"kid": kid, "compromised": compromised}
+    journal.append(connection, now(), "key_retired", secrets.token_bytes, content=content)
+
+
+def _master_key_changed(connection: Connection) -> None:
+    journal.append(connection, now(), "master_key_changed", secrets.token_bytes)
 
 
 def _host(settings: Settings) -> str:
