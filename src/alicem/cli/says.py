@@ -23,11 +23,11 @@ def out(tree: Any) -> None:
 
 
 def fail(sentence: str, status: int = TECHNICAL) -> NoReturn:
-    err.print(sentence, style="bold red", markup=False)
+    err.print(sentence, style="bold red", markup=False, soft_wrap=True)
     raise typer.Exit(status)
 
 
 def refuse(reason: Reason) -> NoReturn:
     """End with a row of reasons.toml."""
-    err.print(f"{reason.name}: {reason.en.cause} {reason.en.next}", style="bold red", markup=False)
+    err.print(f"{reason.name}: {reason.en.cause} {reason.en.next}", style="bold red", markup=False, soft_wrap=True)
     raise typer.Exit(reason.exit_code)

@@ -63,7 +63,7 @@ def opened(data: bytes, master: bytes, name: str, token: Token | None = None) ->
         raise KeysError(f"{name} does not open: another master key, or a damaged file") from error
     try:
         return parse(json.loads(plain), token, first=magic == _FIRST)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise KeysError(f"{name} opens, and holds no key ring of this version") from error
 
 
@@ -97,7 +97,7 @@ def rewrap(file: Path, old: Callable[[], bytes], new: Path, place: Path | None, 
     with locked(file):
         if not new.exists():
             replace_file(new, base64.b64encode(rng(32)))
-        master = _master_of(new)
+        master = master_of(new)
         if not _opens(file, master):
             write(file, master, open_ring(file, old()), rng)
         if place is not None:
@@ -105,11 +105,15 @@ def rewrap(file: Path, old: Callable[[], bytes], new: Path, place: Path | None, 
             settle(place.parent)
 
 
-def _master_of(file: Path) -> bytes:
+def master_of(file: Path) -> bytes:
+    """The master key in a file. Raises `KeysError`, `OSError`."""
     try:
-        return base64.b64decode(file.read_bytes().strip(), validate=True)
+        master = base64.b64decode(file.read_bytes().strip(), validate=True)
     except ValueError as error:
         raise KeysError(f"{file} is not a master key in base64") from error
+    if len(master) != 32:
+        raise KeysError(f"{file} is not a master key of 32 bytes")
+    return master
 
 
 def _opens(file: Path, master: bytes) -> bool:

@@ -14,16 +14,20 @@ import base64
 import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import sql
 from sqlalchemy import Connection, MetaData, Table, func, inspect, select, text
+from sqlalchemy.exc import ArgumentError, InternalError, OperationalError, StatementError
 
 from alicem.store.migrate import migrate
 from alicem.store.sealed_file import NotABackup
 
 _BATCH = 1000  # rows held at once
 _VERSIONS = "alembic_version"
+_NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, OSError)
+"""What values of another form, or beyond what a column or a clock holds, raise."""
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 Progress = Callable[[int], None]
 """Told how many rows are done."""
@@ -67,8 +71,9 @@ def read_header(lines: Iterator[bytes]) -> Header:
         tree = json.loads(next(lines))
         if tree["backup"] != 1:
             raise NotABackup(f"this is a backup of version {tree['backup']!r:.20}")
-        return Header(str(tree["schema"]), int(tree["at"]), base64.b64decode(tree["keys"], validate=True))
-    except (StopIteration, ValueError, KeyError, TypeError) as error:
+        at = datetime.fromtimestamp(tree["at"], UTC)
+        return Header(str(tree["schema"]), int(at.timestamp()), base64.b64decode(tree["keys"], validate=True))
+    except (StopIteration, RecursionError, *_NOT_OURS) as error:
         raise NotABackup("the backup has no header") from error
 
 
@@ -88,7 +93,9 @@ def load(connection: Connection, schema: str, lines: Iterator[bytes], progress: 
             _insert(connection, tables[name], rows)
             counts[name] += len(rows)
             progress(sum(counts.values()))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OperationalError, InternalError):  # the database's own trouble
+        raise
+    except (RecursionError, ArgumentError, StatementError, *_NOT_OURS) as error:
         raise NotABackup("the backup holds something else than rows of its tables") from error
     _continue_numbers(connection, tables)
     return counts

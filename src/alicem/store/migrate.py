@@ -23,7 +23,7 @@ class UnknownSchema(Exception):
     """The database, or a backup, is of a version this program does not know: it was written by a newer one."""
 
     def __init__(self, version: str) -> None:
-        super().__init__(f"schema {version} is not known to this program: a newer one wrote it. Nothing was changed")
+        super().__init__(f"schema {version} is not known to this program: a newer one wrote it")
         self.version = version
 
 

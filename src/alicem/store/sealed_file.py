@@ -79,12 +79,15 @@ def _compressed(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
     unpacker = zlib.decompressobj()
-    for piece in pieces:
-        left = piece
-        while left:
-            yield unpacker.decompress(left, _PIECE)
-            left = unpacker.unconsumed_tail
-    yield unpacker.flush()
+    try:
+        for piece in pieces:
+            left = piece
+            while left:
+                yield unpacker.decompress(left, _PIECE)
+                left = unpacker.unconsumed_tail
+        yield unpacker.flush()
+    except zlib.error as error:
+        raise NotABackup("what is sealed in the backup is not compressed as ours is") from error
 
 
 def _nonce(number: int, *, last: bool) -> bytes:
