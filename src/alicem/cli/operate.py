@@ -65,10 +65,11 @@ def serve(config: Config = Path("alicem.toml")) -> None:
 
 def _addresses(settings: Settings) -> list[socket]:
     """The sockets of `service.listen`. Raises `OSError`, also where the address for Prometheus is not to be had."""
+    listening = listening_at(settings.service.listen)
     if settings.metrics.listen is not None:
         for probe in listening_at(settings.metrics.listen):
             probe.close()
-    return listening_at(settings.service.listen)
+    return listening
 
 
 def check(
