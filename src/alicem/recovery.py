@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, case, select, text, update
+from sqlalchemy import Connection, Engine, case, select, update
 
 from alicem import journal, keys
 from alicem.accounts import life, records
 from alicem.accounts.instruction import MOST_TRIES
 from alicem.accounts.states import Event, State
 from alicem.accounts.tables import phones
-from alicem.credential import status
-from alicem.credential.records import list_changed, newest_list, open_list
+from alicem.credential.records import newest_list, open_list, revoke_free
 from alicem.journal.chain import OF_ACCOUNTS
 from alicem.journal.export import read
 from alicem.journal.records import journal as journal_rows
@@ -35,11 +34,6 @@ ONE_TIME = frozenset({"challenges", "approvals", "signins", "codes", "access_tok
 """Tables of what is good once and for minutes: no backup holds them."""
 _LISTS_LEFT_OUT = 16  # of credentials issued since the backup: more than a million each
 _AT_ONCE = 500  # rows of an export compared at once
-_REVOKE_FREE = text(
-    "INSERT INTO statuses (idx, value) "
-    "WITH RECURSIVE g (n) AS (SELECT CAST(:first AS INTEGER) UNION ALL SELECT n + 1 FROM g WHERE n < :last) "
-    "SELECT n, CAST(:revoked AS SMALLINT) FROM g WHERE true ON CONFLICT DO NOTHING"
-)
 Random = Callable[[int], bytes]
 Progress = Callable[[int], None]
 
@@ -178,9 +172,7 @@ def revoke_unknown(connection: Connection) -> None:
     newest = newest_list(connection)
     if newest is None:
         return
-    free = {"first": newest * status.SIZE, "last": (newest + 1) * status.SIZE - 1}
-    connection.execute(_REVOKE_FREE, free | {"revoked": int(status.Status.REVOKED)})
-    list_changed(connection, newest)
+    revoke_free(connection, newest)
     open_list(connection, newest + _LISTS_LEFT_OUT)
 
 

@@ -67,7 +67,7 @@ def list_with(issuer: SigningKey, url: str, value: Status) -> str:
     with store.engine.begin() as connection:
         _take_index(connection)
         status.set_status(connection, INDEX, value)
-        token = status.status_list(connection, 0, issuer, ORIGIN, NOW)
+        token = status.status_list(connection, 0, issuer, ORIGIN, datetime.now(UTC))  # it lives ten minutes
     store.close()
     return token
 

@@ -66,10 +66,10 @@ def test_the_vectors_of_the_specification() -> None:
         assert [(index, value) for index, value in enumerate(ours) if value] == values
 
 
-@given(st.dictionaries(st.integers(0, 4095), st.integers(1, 2), max_size=200))
-def test_what_is_packed_is_read(values: dict[int, int]) -> None:
-    found = read(status.packed(values.items(), 4096), 2)
-    assert {index: value for index, value in enumerate(found) if value} == values
+@given(st.dictionaries(st.integers(0, 4095), st.integers(0, 2), max_size=200), st.integers(0, 1))
+def test_what_is_packed_is_read(values: dict[int, int], free: int) -> None:
+    found = read(status.packed(values.items(), 4096, free), 2)
+    assert dict(enumerate(found)) == dict.fromkeys(range(4096), free) | values
 
 
 def test_a_list_that_is_half_full_is_followed_by_the_next(store: Store) -> None:

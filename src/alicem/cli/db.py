@@ -41,7 +41,8 @@ def upgrade_schema(config: Config = HERE) -> None:
 
 @app.command("backup")
 def backup(
-    file: Annotated[Path, typer.Argument(help="made anew, readable by you alone", dir_okay=False)], config: Config = HERE
+    file: Annotated[Path, typer.Argument(help="made anew, readable by you alone", dir_okay=False)],
+    config: Config = HERE,
 ) -> None:
     """Write database and keys of this moment to one file, encrypted under the master key. Safe beside running servers."""
     with _place(config) as place, _counting() as progress:

@@ -17,6 +17,13 @@ status_lists = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False, comment="rises by one; the newest is drawn from"),
     Column("version", Int64, nullable=False, comment="rises with each change of a status in the list"),
+    Column(
+        "free",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="what an index nobody was given says: 0, or 1 once a restore forgot to whom",
+    ),
 )
 
 _CLAIM = Prepared(insert_new(statuses), "idx", "value")
@@ -59,10 +66,22 @@ def taken_between(connection: Connection, first: int, last: int) -> int:
     return 0 if row is None else int(row.taken)
 
 
-def values_between(connection: Connection, first: int, last: int) -> list[tuple[int, int]]:
-    """Index and value of everything that is not valid."""
-    query = select(statuses.c.idx, statuses.c.value).where(statuses.c.idx.between(first, last), statuses.c.value != 0)
+def values_between(connection: Connection, first: int, last: int, free: int) -> list[tuple[int, int]]:
+    """Index and value of everything that says something else than `free`."""
+    own = statuses.c.value != free
+    query = select(statuses.c.idx, statuses.c.value).where(statuses.c.idx.between(first, last), own)
     return [(row.idx, row.value) for row in connection.execute(query)]
+
+
+def free_of(connection: Connection, number: int) -> int:
+    """What an index of this list says that nobody was given."""
+    return int(connection.execute(select(status_lists.c.free).where(status_lists.c.number == number)).scalar() or 0)
+
+
+def revoke_free(connection: Connection, number: int) -> None:
+    """Whoever has an index of this list and is not known here is revoked."""
+    changed = {"free": 1, "version": status_lists.c.version + 1}
+    connection.execute(update(status_lists).where(status_lists.c.number == number).values(changed))
 
 
 def newest_list(connection: Connection) -> int | None:

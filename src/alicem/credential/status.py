@@ -99,8 +99,9 @@ def address(origin: str, number: int) -> str:
 
 def status_list(connection: Connection, number: int, key: SigningKey, origin: str, now: datetime) -> str:
     """List `number` as a signed token (§5.1)."""
-    first = number * SIZE
-    lst = packed((index - first, value) for index, value in records.values_between(connection, first, first + SIZE - 1))
+    first, free = number * SIZE, records.free_of(connection, number)
+    values = records.values_between(connection, first, first + SIZE - 1, free)
+    lst = packed(((index - first, value) for index, value in values), free=free)
     at = int(now.timestamp())
     payload = {
         "sub": address(origin, number),
@@ -112,9 +113,9 @@ def status_list(connection: Connection, number: int, key: SigningKey, origin: st
     return jose.sign(key.private, TYP, payload, kid=key.kid, x5c=key.x5c_header)
 
 
-def packed(values: Iterable[tuple[int, int]], size: int = SIZE) -> str:
-    """`lst` of a list in which all but `values` (index, status) are valid (§4.1)."""
-    bits = bytearray(size // 4)
+def packed(values: Iterable[tuple[int, int]], size: int = SIZE, free: int = Status.VALID) -> str:
+    """`lst` of a list in which all but `values` (index, status; each index once) are `free` (§4.1)."""
+    bits = bytearray([free * 0b01010101]) * (size // 4)
     for index, value in values:
-        bits[index >> 2] |= value << 2 * (index & 3)
+        bits[index >> 2] ^= (value ^ free) << 2 * (index & 3)
     return jose.b64(zlib.compress(bits, _LEVEL))
