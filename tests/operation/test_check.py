@@ -304,7 +304,7 @@ UNSTARTABLE: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize(("sentence", "flaw"), UNSTARTABLE.items())
+@pytest.mark.parametrize(("sentence", "flaw"), UNSTARTABLE.items(), ids=map(str, range(len(UNSTARTABLE))))
 def test_a_server_that_cannot_start_says_why_in_a_sentence(
     folder: Path, sentence: str, flaw: Callable[[Path], None]
 ) -> None:
