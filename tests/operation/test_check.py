@@ -188,23 +188,12 @@ def test_settings_that_cannot_be_read_are_said(folder: Path) -> None:
 
 
 @pytest.fixture
-def registry() -> Iterator[Callable[[timedelta], str]]:
+def registry() -> Iterator[Callable[..., str]]:
     """A registry whose clock is out by so much; its address."""
     servers: list[ThreadingHTTPServer] = []
 
-    def start(out: timedelta) -> str:
-        class Answer(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-
-            def date_time_string(self, timestamp: float | None = None) -> str:
-                return format_datetime(datetime.now(UTC) + out, usegmt=True)
-
-            def log_message(self, *_: Any) -> None:
-                """Nothing."""
-
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
+    def start(out: timedelta, status: int = 200) -> str:
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), _answering(status, out)))
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_address[1]}"
 
@@ -219,6 +208,12 @@ def test_a_clock_that_is_out(folder: Path, registry: Callable[[timedelta], str],
     write(folder / "alicem.toml", SOUND.replace("https://registry.invalid", url))
     _, found = check(folder)
     assert any("this clock and the registry's differ" in text for text in found) is named
+
+
+def test_a_proxy_that_answers_for_a_registry_is_no_answer(folder: Path, registry: Callable[..., str]) -> None:
+    write(folder / "alicem.toml", SOUND.replace("https://registry.invalid", registry(timedelta(), 502)))
+    _, found = check(folder)
+    assert any(text.startswith("registry.url: does not answer") for text in found)
 
 
 def test_a_registry_that_is_away_is_a_word_to_the_wise(folder: Path) -> None:
@@ -251,6 +246,23 @@ def test_status(folder: Path) -> None:
     assert told["schema"].isdecimal()
 
 
+def _answering(status: int, out: timedelta = timedelta()) -> type[BaseHTTPRequestHandler]:
+    """`out`: by how much its clock is."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return format_datetime(datetime.now(UTC) + out, usegmt=True)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    return Answer
+
+
 @contextmanager
 def _own_authority(folder: Path) -> Iterator[tuple[str, Path]]:
     """A registry whose certificate no machine believes by itself: its address, and that certificate."""
@@ -263,7 +275,7 @@ def _own_authority(folder: Path) -> Iterator[tuple[str, Path]]:
     pem = itself.sign(key, SHA256()).public_bytes(Encoding.PEM)
     (folder / "state.pem").write_bytes(pem)
     (folder / "state.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(200))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "state.pem", folder / "state.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -172,7 +172,8 @@ def _registry(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 async def _live(registry: Registry) -> httpx.Response:
     async with connect(registry) as line:
-        return await line.get("/live")
+        answer = await line.get("/live")
+    return answer.raise_for_status()  # a proxy before one that is down answers, too
 
 
 def _mail(settings: Settings, _now: datetime) -> Iterator[Finding]:
