@@ -167,6 +167,23 @@ def test_a_backup_under_an_earlier_master_key_comes_back(desk: Desk, tmp_path: P
     assert desk.done("keys", "list")["told"] == []
 
 
+def test_a_backup_is_whole_where_the_journal_takes_no_row(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "desk", f"sqlite:///{tmp_path}/alicem.db")
+    desk.done("keys", "create")
+    desk.live("signed_in")
+    store = Store(desk.url)
+    with store.engine.execution_options(alicem_writes=True).begin() as connection:
+        connection.execute(
+            text("CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        )
+    result = desk.type("db", "backup", str(tmp_path / "a.backup"))
+    assert result.exit_code == 0 and "the journal does not tell of it" in result.stderr
+    with store.engine.execution_options(alicem_writes=True).begin() as connection:
+        connection.execute(text("DROP TRIGGER full"))
+    store.close()
+    desk.done("db", "restore", str(tmp_path / "a.backup"), "--no-journal", "--replace")
+
+
 def test_what_has_no_schema_is_not_backed_up(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "new", f"sqlite:///{tmp_path}/new.db")
     desk.done("keys", "create")

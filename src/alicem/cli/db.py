@@ -47,8 +47,12 @@ def backup(
     """Write database and keys of this moment to one file, encrypted under the master key. Safe beside running servers."""
     with _place(config) as place, _counting() as progress:
         recovery.back_up(place, file, now=now(), rng=secrets.token_bytes, progress=progress)
-        with place.engine.execution_options(alicem_writes=True).begin() as connection:
-            journal.append(connection, now(), "backup_made", secrets.token_bytes)
+        try:
+            with place.engine.execution_options(alicem_writes=True).begin() as connection:
+                journal.append(connection, now(), "backup_made", secrets.token_bytes)
+        except DBAPIError as error:  # the file is whole all the same
+            told = f"warning: {file} is made, and the journal does not tell of it; the database: {error.orig}"
+            err.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 @app.command("restore")
