@@ -302,6 +302,12 @@ def _newer_schema(folder: Path) -> None:
     store.close()
 
 
+def test_a_newer_program_s_database_is_not_to_be_upgraded(folder: Path) -> None:
+    _newer_schema(folder)
+    result = run(folder, "check", "--offline")
+    assert result.exit_code == 1 and "its schema is 9999, a newer program's\n    install the program" in result.stdout
+
+
 TAKEN = socket.create_server(("127.0.0.1", 0))
 ADDRESS = f"127.0.0.1:{TAKEN.getsockname()[1]}"
 UNSTARTABLE: dict[str, Callable[[Path], None]] = {

@@ -93,7 +93,11 @@ def _database(settings: Settings, _now: datetime) -> Iterator[Finding]:
     finally:
         store.close()
     scripts = ScriptDirectory(str(HERE / "migrations"), version_locations=[str(PROVIDER_VERSIONS)])
-    if found != scripts.get_current_head():
+    known = {script.revision for script in scripts.walk_revisions()}
+    if found and found not in known:
+        fix = "install the program that wrote it, or restore a backup of before"
+        yield Finding(f"database.url: its schema is {found}, a newer program's", fix)
+    elif found != scripts.get_current_head():
         yield Finding(f"database.url: its schema is {found or 'not there'}", "`alicem db upgrade`")
 
 
