@@ -7,6 +7,7 @@ are told, never its text: that may hold what a stranger sent. Libraries speak th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -77,9 +78,12 @@ class LogFile:
 
     def write(self, text: str, /) -> None:
         if self._moved:
-            self._moved = False
-            self._stream.close()
-            self._stream = self._open()
+            with contextlib.suppress(
+                OSError
+            ):  # until the place takes a file, lines go where they went: no request fails for a log
+                fresh = self._open()
+                self._stream.close()
+                self._stream, self._moved = fresh, False
         self._stream.write(text)
 
     def flush(self) -> None:

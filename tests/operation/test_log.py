@@ -168,6 +168,18 @@ def test_a_level_is_kept_and_a_tap_sees_what_is_below_it(tmp_path: Path, configu
     assert [line["event"] for line in lines(tmp_path)] == ["draining"]
 
 
+def test_where_no_file_can_be_opened_lines_go_where_they_went(configured: Any, tmp_path: Path) -> None:
+    reopen = configured()
+    (tmp_path / "alicem.log").rename(tmp_path / "alicem.log.1")
+    (tmp_path / "alicem.log").mkdir()
+    reopen()
+    structlog.get_logger("alicem").info("first")
+    (tmp_path / "alicem.log").rmdir()
+    structlog.get_logger("alicem").info("second")
+    assert "first" in (tmp_path / "alicem.log.1").read_text()
+    assert "second" in (tmp_path / "alicem.log").read_text()
+
+
 def test_a_file_that_was_moved_away_is_opened_again_and_is_nobody_elses(configured: Any, tmp_path: Path) -> None:
     reopen = configured()
     logger = structlog.get_logger("alicem")
