@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import sqlite3
@@ -231,8 +232,8 @@ def test_an_operator_is_told_which_walls_stand(town: Town) -> None:
     held, known = set(sandbox.holding()), {name for name, _ in sandbox.LAYERS}
     told = json.loads(alicem("status").stdout)["session_processes"]
     assert told == {"places": 3, "shared": True, "layers": [name for name, _ in sandbox.LAYERS if name in held]}
-    said = alicem("check").stdout.splitlines()
-    assert {line.split()[3] for line in said if line.startswith("session processes lack")} == known - held
+    said = alicem("check").stdout
+    assert set(re.findall(r"session processes lack (\w+)", said)) == known - held
     log = [json.loads(line) for line in (town.provider_folder / "alicem.log").read_text().splitlines()]
     assert set(next(line for line in log if line["event"] == "session process warm")["layers"]) == held
 

@@ -103,7 +103,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, collector: tuple[Collector
         httpx.request("PROPFIND", f"{town.alicem}/help", headers={"user-agent": "Lefevre"})
         httpx.post(f"{town.alicem}/suspend", data={"code": "Lefevre"})
         httpx.post(f"{town.alicem}/phone/instruction", content=b"{24AB12345")
-        httpx.get(f"{town.alicem}/status/4711")
+        httpx.get(f"{town.alicem}/status/47110815471108")
         nonsense(town.base)
         report = asyncio.run(headless.way_in(town, people["zoe"], "", lambda *_: None, town.folder / "phone"))
         time.sleep(6)  # spans leave every five seconds
@@ -228,7 +228,15 @@ def test_nothing_of_a_person_or_a_stranger_is_in_any_of_it(watched: Watched) -> 
     page = httpx.get(f"{watched.metrics}/metrics", trust_env=False).text
     everything = page + "".join(map(str, watched.collector.spans)) + json.dumps(watched.log(), ensure_ascii=False)
     persona = personas.load()["zoe"]
-    for value in ("Lefevre", "4711", "24AB12345", "traceparent", "courriel", persona.shown_name, "FranceConnect"):
+    for value in (
+        "Lefevre",
+        "47110815471108",
+        "24AB12345",
+        "traceparent",
+        "courriel",
+        persona.shown_name,
+        "FranceConnect",
+    ):
         assert value not in everything, value
 
 
