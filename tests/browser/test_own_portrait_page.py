@@ -86,6 +86,7 @@ def test_from_the_camera_to_the_chip(filmed: Browser, demo: Demo, screens: Path,
         page.focus('[formaction="/portrait"]')
         page.keyboard.press("Enter")
         page.wait_for_url("**/portrait?**")
+        page.wait_for_selector("#open:enabled")
         looks_right(page, screens / f"own-{size}-begin.png")
         page.focus("#open")
         page.keyboard.press("Enter")

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ FLAWS: dict[str, tuple[Callable[[Path], None], bool]] = {
     "its file is readable by others": (lambda folder: (folder / "data" / "alicem.db").chmod(0o644), True),
     "service.clients": (lambda folder: write(folder / "clients.toml", "[a]\nname = 1\n"), True),
     "face.networks": (_setting("[mail]", '[face]\nnetworks = "none.toml"\n[mail]'), True),
-    "keys.file: the token": (
+    ("keys.file: the token" if find_spec("pkcs11") else "keys.token wants requirements/pkcs11.txt"): (
         _setting("[trust]", '[keys.token]\nmodule = "/no/such.so"\nlabel = "alicem"\npin_file = "token"\n[trust]'),
         True,
     ),

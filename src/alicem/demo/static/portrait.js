@@ -92,3 +92,4 @@ for (const [name, work] of Object.entries(WORK)) {
     await Promise.resolve(work()).finally(() => (busy = false));
   });
 }
+byId("open").disabled = false; // not before somebody listens
