@@ -18,27 +18,9 @@ from typer.testing import CliRunner
 
 from alicem import keys
 from alicem.cli import build
+from desk_settings import desk_settings
 
 MASTER = b"m" * 32
-SETTINGS = """
-[service]
-profile = "development"
-origin = "https://identite.example"
-[database]
-url = "sqlite:///alicem.db"
-[keys]
-file = "keys.bin"
-master_key_file = "master.key"
-[trust]
-folder = "trust"
-[registry]
-url = "https://registre.example"
-token_file = "token"
-[mail]
-host = "localhost"
-port = 25
-sender = "a@identite.example"
-"""
 
 
 class Desk:
@@ -46,7 +28,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "keys.bin"
-        (folder / "alicem.toml").write_text(SETTINGS)
+        (folder / "alicem.toml").write_text(desk_settings())
         (folder / "master.key").write_bytes(base64.b64encode(MASTER))
 
     def type(self, *words: str) -> Result:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from desk_settings import desk_settings
+
 MODULES = (Path("/usr/lib/softhsm/libsofthsm2.so"), Path("/usr/lib64/pkcs11/libsofthsm2.so"))
 MODULE = next((path for path in MODULES if path.exists()), None)
 pytest.importorskip("pkcs11", reason="python-pkcs11 is missing; please type:  pip install -r requirements/pkcs11.txt")
@@ -20,26 +22,6 @@ pytestmark = pytest.mark.skipif(
     MODULE is None, reason="SoftHSM is missing; please type:  sudo apt-get install softhsm2"
 )
 
-SETTINGS = """
-[service]
-profile = "development"
-origin = "https://identite.example"
-[database]
-url = "sqlite:///alicem.db"
-[keys]
-file = "keys.bin"
-master_key_file = "master.key"
-TOKEN
-[trust]
-folder = "trust"
-[registry]
-url = "https://registre.example"
-token_file = "token"
-[mail]
-host = "localhost"
-port = 25
-sender = "a@identite.example"
-"""
 TOKEN = '[keys.token]\nmodule = "{}"\nlabel = "alicem"\npin_file = "pin"'
 
 
@@ -61,7 +43,7 @@ class Desk:
         self.run("softhsm2-util", *words)
 
     def use(self, token: str) -> None:
-        (self.folder / "alicem.toml").write_text(SETTINGS.replace("TOKEN", token))
+        (self.folder / "alicem.toml").write_text(desk_settings(more=token))
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"SOFTHSM2_CONF": str(self.folder / "softhsm.conf")}

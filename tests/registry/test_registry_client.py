@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from alicem.enrolment import registry_client
 from alicem.enrolment.registry_client import DocumentQuery, RegistryClient
 from alicem.reasons import Refused
 from alicem.settings import Registry, SettingsError
@@ -37,6 +36,7 @@ CIVIL = {
     "birthcountry_cog": "99100",
 }
 VALID = {"status": "valid", "civil_status": CIVIL}
+PAUSE = 0.01
 Talk = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -107,8 +107,7 @@ async def pours(writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    monkeypatch.setattr(registry_client, "_PAUSE", 0.01)
+def settings(tmp_path: Path) -> Registry:
     token = tmp_path / "token"
     token.write_text("t" * 40)
     return Registry("", token, timeout_seconds=0.3)
@@ -117,7 +116,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 def ask(settings: Registry, peer: Peer, deed: Callable[[RegistryClient], Awaitable[Any]] | None = None) -> Any:
     async def run() -> Any:
         async with peer.open() as port:
-            client = RegistryClient(replace(settings, url=f"http://127.0.0.1:{port}"))
+            client = RegistryClient(replace(settings, url=f"http://127.0.0.1:{port}"), PAUSE)
             try:
                 return await (deed(client) if deed else client.check(QUERY))
             finally:
@@ -181,7 +180,7 @@ def test_who_comes_back_is_believed(settings: Registry, temper: Talk) -> None:
 
 
 def test_nobody_there(settings: Registry) -> None:
-    client = RegistryClient(replace(settings, url="http://127.0.0.1:9"))
+    client = RegistryClient(replace(settings, url="http://127.0.0.1:9"), PAUSE)
     with pytest.raises(Refused, match="registry_unavailable"):
         asyncio.run(client.check(QUERY))
 
@@ -287,7 +286,7 @@ def over_tls(settings: Registry, state: Authority, callers: Authority) -> Any:
 
     async def run() -> Any:
         async with Peer([says(VALID)]).open(context) as port:
-            client = RegistryClient(replace(settings, url=f"https://127.0.0.1:{port}", timeout_seconds=2))
+            client = RegistryClient(replace(settings, url=f"https://127.0.0.1:{port}", timeout_seconds=2), PAUSE)
             try:
                 return await client.check(QUERY)
             finally:

@@ -19,26 +19,7 @@ from typer.testing import CliRunner
 from alicem import journal, keys
 from alicem.cli import build
 from alicem.store import Store, upgrade
-
-SETTINGS = """
-[service]
-profile = "development"
-origin = "https://identite.example"
-[database]
-url = "URL"
-[keys]
-file = "keys.bin"
-master_key_file = "master.key"
-[trust]
-folder = "trust"
-[registry]
-url = "https://registre.example"
-token_file = "token"
-[mail]
-host = "localhost"
-port = 25
-sender = "a@identite.example"
-"""
+from desk_settings import desk_settings
 
 
 class Desk:
@@ -47,7 +28,7 @@ class Desk:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
         folder.mkdir(exist_ok=True)
-        (folder / "alicem.toml").write_text(SETTINGS.replace("URL", url))
+        (folder / "alicem.toml").write_text(desk_settings(url))
         (folder / "master.key").write_bytes(base64.b64encode(b"m" * 32))
 
     def type(self, *words: str) -> Result:

@@ -20,7 +20,7 @@ from alicem.reasons import Refused
 from alicem.settings import Registry, SettingsError, secret
 
 _log = structlog.get_logger("alicem.enrolment")
-_ATTEMPTS, _PAUSE = 3, 0.5
+_ATTEMPTS = 3
 _MOST = 16 * 1024
 _REFUSED = {
     "lost": "document_reported",
@@ -58,8 +58,9 @@ class CivilStatus:
 class RegistryClient:
     """One connection pool to the registry."""
 
-    def __init__(self, settings: Registry) -> None:
-        """Raises `SettingsError`: no token, or certificates that cannot be read."""
+    def __init__(self, settings: Registry, pause: float = 0.5) -> None:
+        """`pause`: seconds before the second try; twice as long before the third. Raises `SettingsError`: no token, or certificates that cannot be read."""
+        self._pause = pause
         token = secret(settings.token_file, "ALICEM_REGISTRY_TOKEN")
         self._seconds = settings.timeout_seconds
         self.reachable = True
@@ -91,7 +92,7 @@ class RegistryClient:
         """A request may be sent again: a check changes nothing, and a letter has its reference."""
         for attempt in range(_ATTEMPTS):
             if attempt:
-                await asyncio.sleep(_PAUSE * attempt)
+                await asyncio.sleep(self._pause * attempt)
             began = time.monotonic()
             try:
                 async with asyncio.timeout(
