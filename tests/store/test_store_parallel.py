@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,3 +243,14 @@ def test_connections_cut_while_nobody_works_are_not_noticed(postgresql: Store) -
         cut_all(postgresql)
         assert value(postgresql, 1) >= 28
     assert value(postgresql, 1) == 36
+
+
+def test_servers_that_open_a_new_database_together_all_get_it(tmp_path: Path) -> None:
+    """One of them sets write-ahead logging; SQLite does not let the others wait for that by itself."""
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(60):
+            engines = [connect(f"sqlite:///{tmp_path / str(number)}.db") for _ in range(6)]
+            modes = threads.map(lambda one: one.connect().exec_driver_sql("pragma journal_mode").scalar(), engines)
+            assert set(modes) == {"wal"}
+            for engine in engines:
+                engine.dispose()

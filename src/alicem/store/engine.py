@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event
@@ -18,12 +20,12 @@ Int64 = BigInteger().with_variant(Integer(), "sqlite")
 READERS = 4
 WRITERS, LOOKERS = 1, 1  # more threads of Python take turns more than they gain: docs/decisions/0007
 
+_SQLITE_WAITS = 5.0  # seconds for whoever writes
 _SQLITE_SESSION = (
-    "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     "secure_delete=ON",
-    "busy_timeout=5000",
+    f"busy_timeout={_SQLITE_WAITS * 1000:.0f}",
     "cache_size=-32768",  # KiB: the upper pages of every index stay at hand, of ten million accounts too
 )
 _POSTGRESQL_SESSION = (
@@ -65,9 +67,23 @@ def _keep_to_ourselves(file: str | None) -> None:
 def _configure_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None  # the driver must not begin transactions by itself: savepoints would break
     cursor = dbapi_connection.cursor()
+    _log_ahead(cursor)
     for pragma in _SQLITE_SESSION:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _log_ahead(cursor: Any) -> None:
+    """Write-ahead logging. Of several who open a new database one changes it; SQLite tells the others "locked" at once, whatever their time-out."""
+    ends = time.monotonic() + _SQLITE_WAITS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+        time.sleep(0.01)
 
 
 def _configure_postgresql(dbapi_connection: Any, _record: Any) -> None:
