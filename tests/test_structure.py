@@ -8,16 +8,18 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src"
 
-GROUND = {"evidence", "jose", "reasons", "settings", "log"}
+GROUND = {"cog", "evidence", "jose", "reasons", "settings", "log"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "cog": set(),
     "evidence": set(),
+    "first_use": set(),
     "jose": set(),
     "reasons": set(),
     "settings": set(),
     "log": {"settings"},
     "store": set(),
     "pictures": set(),
-    "face": {"pictures"},
+    "face": {"first_use", "pictures"},
     "mrzscan": {"pictures"},
     "keys": {"jose"},
     "journal": {"jose", "store", "keys"},
@@ -26,9 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "accounts": GROUND | {"store", "keys", "journal", "web", "credential"},
     "enrolment": GROUND | {"store", "keys", "journal", "web", "credential", "accounts", "face"},
     "provider": GROUND | {"store", "keys", "journal", "web", "credential", "accounts"},
-    "registry": {"store", "settings"},
-    "broker": {"store", "settings", "web", "evidence"},
-    "phone": {"jose", "reasons", "credential", "enrolment"},
+    "registry": {"cog", "store", "settings"},
+    "broker": {"cog", "store", "settings", "web", "evidence"},
+    "phone": {"cog", "jose", "reasons", "credential", "enrolment"},
     "watch": {"reasons", "store"},
     "standing": {"store", "keys", "journal", "enrolment", "watch"},
     "jobs": {"settings", "store", "journal", "accounts", "provider"},
@@ -48,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "provider",
         "face",
     },
-    "demo": {*GROUND, "keys", "web", "face", "phone", "registry", "store"},
+    "demo": {*GROUND, "first_use", "keys", "web", "face", "phone", "registry", "store"},
     "cli": {
         *GROUND,
         "app",

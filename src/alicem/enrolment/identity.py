@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from alicem import cog
 from alicem.enrolment.registry_client import CivilStatus, DocumentQuery
 from alicem.evidence import CivilIdentity, DocumentFacts, Gender, PartialDate
 from alicem.jose import unb64
@@ -22,7 +23,10 @@ def query_of(facts: Mapping[str, Any]) -> DocumentQuery:
 
 
 def civil_identity(facts: Mapping[str, Any], civil: CivilStatus) -> CivilIdentity:
-    """The registry's spelling and codes, once it tells the same person as the chip. Raises `Refused` (`registry_mismatch`)."""
+    """The registry's spelling and codes, once it tells the same person as the chip.
+
+    Raises `Refused` (`registry_mismatch`, `birthplace_unknown`): later nobody asks any more whether a code exists.
+    """
     agrees = (
         _same_name(civil.family_name, facts["primary"], facts["names_full"]),
         _same_name(civil.given_names, facts["secondary"], facts["names_full"]),
@@ -31,6 +35,10 @@ def civil_identity(facts: Mapping[str, Any], civil: CivilStatus) -> CivilIdentit
     )
     if not all(agrees):
         raise Refused("registry_mismatch")
+    try:
+        cog.require_birthplace(civil.birthplace_cog, civil.birthcountry_cog)
+    except cog.UnknownPlace as error:
+        raise Refused("birthplace_unknown") from error
     return CivilIdentity(
         family_name=civil.family_name,
         given_names=civil.given_names,

@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from alicem import cog
 from alicem.store import Int64
 
 metadata = MetaData()
@@ -93,16 +94,15 @@ class CivilStatus:
     birthcountry_cog: str
 
     def __post_init__(self) -> None:
-        cog = r"(?:2[AB]|[0-9]{2})[0-9]{3}"
-        abroad = self.birthcountry_cog != "99100"
+        abroad = self.birthcountry_cog != cog.FRANCE
         rules = {
             "family_name": 1 <= len(self.family_name) <= 256,
             "given_names": len(self.given_names) <= 256,
             "usage_name": self.usage_name is None or 1 <= len(self.usage_name) <= 256,
             "gender": self.gender in ("male", "female", "unspecified"),
             "birthdate": _partial_date(self.birthdate),
-            "birthcountry_cog": bool(re.fullmatch(r"99[0-9]{3}", self.birthcountry_cog)),
-            "birthplace_cog": self.birthplace_cog == "" if abroad else bool(re.fullmatch(cog, self.birthplace_cog)),
+            "birthcountry_cog": cog.is_country(self.birthcountry_cog),
+            "birthplace_cog": self.birthplace_cog == "" if abroad else cog.is_commune(self.birthplace_cog),
         }
         wrong = [name for name, holds in rules.items() if not holds]
         if wrong:
