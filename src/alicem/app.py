@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -104,6 +105,13 @@ def _ring_unreadable(error: KeysError) -> None:
     _log.error("key file not read", error=type(error.__cause__ or error).__name__)
 
 
+def _clients(settings: Settings) -> provider.ClientFile:
+    """A file that was spoilt while the server runs leaves the clients of before in force."""
+    loopback = settings.service.profile != "production"
+    unread = partial(_log.error, "client file not read")
+    return provider.ClientFile(settings.service.clients, lambda _: unread(), loopback=loopback)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -167,7 +175,7 @@ def _routes(
         "web": lambda: site.routes(pages, settings, reasons.load()),
         "enrolment": lambda: enrolment_endpoints.routes(sessions),
         "provider": lambda: provider.routes(
-            provider.Provider(settings, store, ring, provider.load(settings.service.clients), now, rng, pages)
+            provider.Provider(settings, store, ring, _clients(settings), now, rng, pages)
         ),
     }
     return [

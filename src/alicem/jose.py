@@ -1,6 +1,9 @@
 """JOSE as Alicem uses it: ES256 and ECDH-ES with A256GCM on P-256, nothing else, whatever a message asks for; A128GCM is opened, never made.
+To a client that wants RSA, RSA-OAEP is made, never opened.
 
-A token is `Unverified` until a key the caller chose has verified it (RFC 8725 §3.1, §3.8, §3.11).
+A token is `Unverified` until a key the caller chose has verified it (RFC 8725 §3.1, §3.8, §3.11). Refused before any key is touched: another
+`alg` (`none`, HMAC, `RSA1_5`, `dir`, PBES2 with its `p2c`), `zip` (a bomb), `crit`, another `typ`. Never looked at: keys a header brings or
+points to (`jwk`, `jku`, `x5u`, `x5c`), save where a protocol says that the header's key is the one to prove (the caller takes it then).
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 MOST = 256 * 1024
@@ -25,6 +28,12 @@ MOST = 256 * 1024
 
 OPENED: Mapping[str, int] = {"A256GCM": 256, "A128GCM": 128}
 """Content encryption that is opened, with the bits of its key: HAIP 1.0 §5 asks verifiers for both."""
+
+RSA_OAEP: Mapping[str, padding.OAEP] = {
+    "RSA-OAEP-256": padding.OAEP(padding.MGF1(SHA256()), SHA256(), None),
+    "RSA-OAEP": padding.OAEP(padding.MGF1(SHA1()), SHA1(), None),  # noqa: S303 - RFC 7518 §4.3; nothing rests on its collisions
+}
+"""Key wrapping that is made (RFC 7518 §4.3)."""
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _CURVE, _ES256 = ec.SECP256R1(), ec.ECDSA(SHA256())
@@ -132,6 +141,19 @@ def public_key(jwk: Any) -> ec.EllipticCurvePublicKey:
         raise BadToken("not a point of P-256") from error
 
 
+def public_rsa_key(jwk: Any) -> rsa.RSAPublicKey:
+    """An RSA key of 2048 to 4096 bits from a JWK of strangers. Raises `BadToken`."""
+    if not isinstance(jwk, Mapping) or jwk.get("kty") != "RSA" or "d" in jwk:
+        raise BadToken("not a public RSA JWK")
+    n, e = unb64(jwk.get("n", "")), unb64(jwk.get("e", ""))
+    if not 256 <= len(n) <= 512 or n[0] < 0x80 or not 1 <= len(e) <= 4:  # a huge exponent would cost us seconds
+        raise BadToken("not an RSA key of 2048 to 4096 bits with an exponent of 32 bits at most")
+    try:
+        return rsa.RSAPublicNumbers(int.from_bytes(e, "big"), int.from_bytes(n, "big")).public_key()
+    except ValueError as error:
+        raise BadToken("not an RSA key") from error
+
+
 def thumbprint(key: ec.EllipticCurvePublicKey) -> str:
     """RFC 7638 with SHA-256."""
     jwk = public_jwk(key)
@@ -143,10 +165,20 @@ def encrypt_to(key: ec.EllipticCurvePublicKey, plaintext: bytes, **header: str) 
     """A compact JWE that only the holder of `key` opens (RFC 7516 §5.1; RFC 7518 §4.6 directly, §5.3)."""
     once = ec.generate_private_key(_CURVE)
     protected = {"alg": "ECDH-ES", "enc": "A256GCM", "epk": public_jwk(once.public_key()), **header}
+    return _sealed(protected, agreed_key(once.exchange(ec.ECDH(), key)), b"", plaintext)
+
+
+def encrypt_to_rsa(key: rsa.RSAPublicKey, plaintext: bytes, alg: str, **header: str) -> str:
+    """A compact JWE that only the holder of `key` opens; `alg`: one of `RSA_OAEP`."""
+    secret = os.urandom(32)
+    protected = {"alg": alg, "enc": "A256GCM", **header}
+    return _sealed(protected, secret, key.encrypt(secret, RSA_OAEP[alg]), plaintext)
+
+
+def _sealed(protected: Mapping[str, Any], secret: bytes, wrapped: bytes, plaintext: bytes) -> str:
     head, nonce = b64(json.dumps(protected, separators=(",", ":")).encode()), os.urandom(12)
-    cipher = AESGCM(agreed_key(once.exchange(ec.ECDH(), key)))
-    sealed = cipher.encrypt(nonce, plaintext, head.encode())
-    return f"{head}..{b64(nonce)}.{b64(sealed[:-16])}.{b64(sealed[-16:])}"
+    sealed = AESGCM(secret).encrypt(nonce, plaintext, head.encode())
+    return f"{head}.{b64(wrapped)}.{b64(nonce)}.{b64(sealed[:-16])}.{b64(sealed[-16:])}"
 
 
 def decrypt(token: str, key: ec.EllipticCurvePrivateKey) -> bytes:

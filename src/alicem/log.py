@@ -49,6 +49,8 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "retention left the journal whole: is the clock right?": ("due", "rows"),
     "a job failed": ("job", "error"),
     "key file not read": ("error",),
+    "client file not read": (),
+    "client keys": ("outcome", "seconds"),
     "library": ("library", "place", "text"),
     "unhandled": ("where",),
 }

@@ -163,6 +163,7 @@ name = "Another federation"
 profile = "franceconnect"
 secret_file = "plain"
 redirect_uris = ["{callback}", "{extra}"]
+id_token_alg = "ES256"
 sector = "elsewhere"
 scopes = ["openid", "email"]
 """

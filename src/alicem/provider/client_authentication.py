@@ -11,8 +11,8 @@ from urllib.parse import unquote_plus
 from alicem.provider.checks import ProtocolError
 from alicem.provider.clients import Client
 from alicem.provider.parameters import Given
+from alicem.provider.profiles import BASIC, POST
 
-METHODS = ("client_secret_post", "client_secret_basic")
 _NOBODY = "0" * 64
 """Compared for unknown clients, so that they cost the same time."""
 
@@ -26,14 +26,14 @@ def authenticate(given: Given, authorization: str | None, clients: Mapping[str, 
     if authorization is not None:
         if "client_secret" in given:
             raise ProtocolError("invalid_request", "two ways of authentication at once", "RFC 6749 §2.3")
-        client_id, secret = _basic(authorization)
+        method, (client_id, secret) = BASIC, _basic(authorization)
         if given.get("client_id") not in (None, client_id):
             raise ProtocolError("invalid_request", "client_id is not the one of the header", "RFC 6749 §3.2.1")
     else:
-        client_id, secret = given.get("client_id") or "", given.get("client_secret") or ""
+        method, client_id, secret = POST, given.get("client_id") or "", given.get("client_secret") or ""
     client = clients.get(client_id)
     known = hmac.compare_digest(secret.encode(), (client.secret if client else _NOBODY).encode())
-    if client is None or not known:
+    if client is None or not known or method not in client.auth:
         raise ProtocolError("invalid_client", "unknown client or wrong secret", "RFC 6749 §5.2")
     return client
 

@@ -1,124 +1,240 @@
-"""Clients of the provider, from `clients.toml`: one table a client, under its client_id. Unknown keys are errors."""
+"""Clients of the provider, from `clients.toml`: one table a client, under its client_id. Unknown keys are errors. docs/clients.md tells each key."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from alicem.jose import BadToken
 from alicem.provider.claims import SCOPES
+from alicem.provider.client_keys import MOST, ClientKeys, KeySet, KeysUnavailable, Lacks, Recipient, parse
+from alicem.provider.profiles import ASSERTION, ENCRYPTION_ENC, JSON, JWT, PROFILES, Profile
 from alicem.settings import SettingsError
 
-PROFILES = ("franceconnect",)
-ES256, HS256 = "ES256", "HS256"
-ALGORITHMS = (ES256, HS256)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LEAST_SECRET = 32  # characters: an HS256 key has at least 256 bits (RFC 7518 §3.2)
-_KEYS: Mapping[str, type] = {
-    "name": str,
-    "profile": str,
+_REQUIRED: Mapping[str, type] = {"name": str, "profile": str, "redirect_uris": list, "sector": str, "scopes": list}
+_OPTIONAL: Mapping[str, type] = {
     "secret_file": str,
-    "redirect_uris": list,
     "post_logout_redirect_uris": list,
+    "auth": str,
     "id_token_alg": str,
-    "sector": str,
-    "scopes": list,
+    "userinfo": str,
+    "encryption_alg": str,
+    "encryption_enc": str,
+    "jwks_uri": str,
+    "jwks_file": str,
 }
-_OPTIONAL = ("post_logout_redirect_uris", "id_token_alg")
+KEYS: Mapping[str, type] = {**_REQUIRED, **_OPTIONAL}
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,2000}")
+_IDENTIFIER = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @dataclass(frozen=True)
 class Client:
-    """`name`: what the phone shows. `sector`: what its pairwise subjects are derived for. `scopes`: the most it may ask."""
+    """`name`: what the phone shows. `sector`: what its pairwise subjects are derived for. `scopes`: the most it may ask.
+
+    `secret` is empty where it has none. `userinfo`: `json` or `jwt`. `encryption_alg`: of id token and userinfo. `keys`: those of its file;
+    those at `jwks_uri` are fetched.
+    """
 
     client_id: str
     name: str
-    profile: str
+    profile: Profile
     secret: str
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
+    auth: tuple[str, ...]
     id_token_alg: str
+    userinfo: str
+    encryption_alg: str | None
     sector: str
     scopes: frozenset[str]
+    jwks_uri: str | None = None
+    keys: KeySet | None = None
 
     def __repr__(self) -> str:
         return f"Client({self.client_id!r})"  # the secret must not reach a log
 
+    async def key_set(self, remote: ClientKeys, lacks: Lacks) -> KeySet:
+        """Its public keys. Raises `KeysUnavailable`."""
+        if self.keys is not None:
+            return self.keys
+        if self.jwks_uri is None:
+            raise KeysUnavailable("this client has no keys")
+        return await remote.at(self.jwks_uri, lacks)
 
-def load(path: Path) -> Mapping[str, Client]:
-    """All clients by client_id. Raises `SettingsError` that names the client and the key at fault."""
+    async def recipient(self, remote: ClientKeys) -> Recipient | None:
+        """Whom its answers are encrypted to, if they are. Raises `KeysUnavailable`."""
+        alg = self.encryption_alg
+        if alg is None:
+            return None
+        keys = await self.key_set(remote, lambda held: alg not in held.recipients)
+        if alg not in keys.recipients:
+            raise KeysUnavailable(f"the client publishes no key for {alg} with use enc")
+        return keys.recipients[alg]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A client file: the clients that are well, what is wrong with the others, a sentence each, and every file they are made of."""
+
+    clients: Mapping[str, Client]
+    faults: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+def load(path: Path, *, loopback: bool = True) -> Mapping[str, Client]:
+    """All clients by client_id; `loopback`: whether keys may be fetched without TLS from this machine. Raises `SettingsError` with every fault."""
+    reading = read(path, loopback=loopback)
+    if reading.faults:
+        raise SettingsError("; ".join(reading.faults))
+    return reading.clients
+
+
+def read(path: Path, *, loopback: bool = True) -> Reading:
+    """Raises `SettingsError` where the file cannot be read at all."""
     try:
         tree = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
-    return {client_id: _client(client_id, table, path.parent) for client_id, table in tree.items()}
+    clients, faults, files = {}, [], [path]
+    for client_id, table in tree.items():
+        wrong = [f"{client_id}{fault}" for fault in _misshapen(client_id, table)]
+        if not wrong:
+            files += [path.parent / table[key] for key in ("secret_file", "jwks_file") if key in table]
+            client, wrong = _client(client_id, table, path.parent, loopback)
+            clients[client_id] = client
+        faults += wrong
+    return Reading(clients, tuple(faults), tuple(files))
 
 
-def _client(client_id: str, table: Any, base: Path) -> Client:
-    _check_shape(client_id, table)
+def _misshapen(client_id: str, table: Any) -> Iterator[str]:
+    if not _IDENTIFIER.fullmatch(client_id):
+        yield ": a client_id is 1 to 200 visible ASCII characters"
+    if not isinstance(table, dict):
+        yield ": one table a client"
+        return
+    yield from (f": unknown key {key}" for key in table if key not in KEYS)
+    yield from (f" lacks {key}" for key in _REQUIRED if key not in table)
+    for key, kind in KEYS.items():
+        value = table.get(key, kind())
+        if not isinstance(value, kind):
+            yield f".{key}: expected {kind.__name__}"
+        elif isinstance(value, list) and not all(isinstance(one, str) for one in value):
+            yield f".{key}: a list of strings"
+    if isinstance(table.get("profile"), str) and table["profile"] not in PROFILES:
+        yield f".profile: one of {', '.join(PROFILES)}"
+
+
+def _client(client_id: str, table: Mapping[str, Any], base: Path, loopback: bool) -> tuple[Client, list[str]]:
+    profile = PROFILES[table["profile"]]
+    wrong: list[str] = []
+    encryption = table.get("encryption_alg", profile.encryption_alg[0])
     client = Client(
         client_id=client_id,
         name=table["name"],
-        profile=table["profile"],
-        secret=_secret(client_id, base / table["secret_file"]),
+        profile=profile,
+        secret=_of_file(table, "secret_file", base, _secret, wrong) or "",
         redirect_uris=tuple(table["redirect_uris"]),
         post_logout_redirect_uris=tuple(table.get("post_logout_redirect_uris", ())),
-        id_token_alg=table.get("id_token_alg", ES256),
+        auth=(table["auth"],) if "auth" in table else profile.auth,
+        id_token_alg=table.get("id_token_alg", profile.id_token_alg[0]),
+        userinfo=table.get("userinfo", profile.userinfo[0] if encryption is None else JWT),
+        encryption_alg=encryption,
         sector=table["sector"],
         scopes=frozenset(table["scopes"]),
+        jwks_uri=table.get("jwks_uri"),
+        keys=_of_file(table, "jwks_file", base, parse, wrong),
     )
-    _check_values(client)
-    return client
+    wrong += [text for holds, text in _rules(client, table, loopback) if not holds]
+    return client, [f"{client_id}.{text}" for text in wrong]
 
 
-def _check_shape(client_id: str, table: Any) -> None:
-    if not isinstance(table, dict):
-        raise SettingsError(f"{client_id}: one table a client")
-    for key in table:
-        if key not in _KEYS:
-            raise SettingsError(f"{client_id}: unknown key {key}")
-    for key, kind in _KEYS.items():
-        if key not in table and key not in _OPTIONAL:
-            raise SettingsError(f"{client_id} lacks {key}")
-        if key in table and not isinstance(table[key], kind):
-            raise SettingsError(f"{client_id}.{key}: expected {kind.__name__}")
-        if kind is list and not all(isinstance(one, str) for one in table.get(key, ())):
-            raise SettingsError(f"{client_id}.{key}: a list of strings")
-
-
-def _check_values(client: Client) -> None:
+def _rules(client: Client, table: Mapping[str, Any], loopback: bool) -> Iterator[tuple[bool, str]]:
+    """What must hold, each with the sentence where it does not."""
+    profile, called = client.profile, table["profile"]
     uris = client.redirect_uris + client.post_logout_redirect_uris
-    rules = (
-        (client.profile in PROFILES, f"profile: one of {', '.join(PROFILES)}"),
-        (client.id_token_alg in ALGORITHMS, f"id_token_alg: one of {', '.join(ALGORITHMS)}"),
-        (bool(client.redirect_uris), "redirect_uris: at least one"),
-        (all(map(_redirectable, uris)), "redirect_uris: absolute, https (http on loopback alone), without fragment"),
-        (client.scopes <= SCOPES.keys() and "openid" in client.scopes, f"scopes: openid, among {', '.join(SCOPES)}"),
-        (0 < len(client.name) <= 80, "name: 1 to 80 characters"),
-        (bool(client.sector), "sector: a name"),
+    with_secret, with_assertion = ASSERTION not in client.auth, ASSERTION in client.auth
+    with_keys = with_assertion or client.encryption_alg is not None
+    algs = [str(alg) for alg in profile.encryption_alg if alg is not None]
+    yield 0 < len(client.name) <= 80, "name: 1 to 80 characters"
+    yield bool(client.sector), "sector: a name"
+    yield bool(client.redirect_uris), "redirect_uris: at least one"
+    yield all(map(_redirectable, uris)), "redirect_uris: absolute, https (http on loopback alone), without fragment"
+    yield client.scopes <= SCOPES.keys() and "openid" in client.scopes, f"scopes: openid, among {', '.join(SCOPES)}"
+    yield set(client.auth) <= set(profile.auth), f"auth: {called} has {', '.join(profile.auth)}"
+    yield client.id_token_alg in profile.id_token_alg, f"id_token_alg: {called} has {', '.join(profile.id_token_alg)}"
+    yield client.userinfo in profile.userinfo, f"userinfo: {called} has {', '.join(profile.userinfo)}"
+    yield client.encryption_alg in profile.encryption_alg, f"encryption_alg: {called} has {', '.join(algs)}"
+    yield table.get("encryption_enc", ENCRYPTION_ENC) == ENCRYPTION_ENC, f"encryption_enc: {ENCRYPTION_ENC}"
+    yield client.encryption_alg is None or client.userinfo != JSON, "userinfo: jwt where answers are encrypted"
+    yield "secret_file" in table or not with_secret, f"secret_file: {called} needs one"
+    yield "secret_file" not in table or with_secret, "secret_file: a client that proves its key has no secret"
+    yield ("jwks_uri" in table) + ("jwks_file" in table) == with_keys, _keys_wanted(with_keys)
+    yield client.jwks_uri is None or _fetchable(client.jwks_uri, loopback), "jwks_uri: an https address"
+    yield client.keys is None or not with_assertion or bool(client.keys.signing), "jwks_file: no ES256 key with use sig"
+    yield (
+        client.keys is None or client.encryption_alg is None or client.encryption_alg in client.keys.recipients,
+        f"jwks_file: no {client.encryption_alg} key with use enc",
     )
-    for holds, text in rules:
-        if not holds:
-            raise SettingsError(f"{client.client_id}.{text}")
+
+
+def _keys_wanted(wanted: bool) -> str:
+    if wanted:
+        return "jwks_uri: exactly one of jwks_uri and jwks_file, for private_key_jwt or encryption"
+    return "jwks_uri: of no use without private_key_jwt or encryption"
 
 
 def _redirectable(uri: str) -> bool:
     """RFC 6749 §3.1.2 and RFC 9700 §2.6."""
-    parts = urlsplit(uri)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    return secure and bool(parts.hostname) and not parts.fragment and "#" not in uri
+    return _secure(uri, loopback=True) and "#" not in uri
 
 
-def _secret(client_id: str, file: Path) -> str:
+def _fetchable(uri: str, loopback: bool) -> bool:
+    return _secure(uri, loopback) and "@" not in urlsplit(uri).netloc
+
+
+def _secure(uri: str, loopback: bool) -> bool:
+    if not _VISIBLE.fullmatch(uri):
+        return False
     try:
-        secret = file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{client_id}.secret_file: {file}: {error}") from error
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (loopback and parts.scheme == "http" and host in _LOOPBACK))
+
+
+def _of_file(
+    table: Mapping[str, Any], key: str, base: Path, made: Callable[[bytes], Any], wrong: list[str]
+) -> Any | None:
+    """What a file beside the client file holds; what is wrong with it is added to `wrong`."""
+    if key not in table:
+        return None
+    file = base / table[key]
+    try:
+        with file.open("rb") as stream:
+            return made(stream.read(MOST))
+    except OSError as error:
+        wrong.append(f"{key}: {file}: {error.strerror}")
+    except (BadToken, ValueError) as error:
+        wrong.append(f"{key}: {error}")
+    return None
+
+
+def _secret(data: bytes) -> str:
+    try:
+        secret = data.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError("not ASCII") from error
     if len(secret) < _LEAST_SECRET:
-        raise SettingsError(f"{client_id}.secret_file: at least {_LEAST_SECRET} characters")
+        raise ValueError(f"at least {_LEAST_SECRET} characters")
     return secret

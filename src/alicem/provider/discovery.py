@@ -8,8 +8,7 @@ from typing import Any
 from alicem import jose
 from alicem.evidence import Level
 from alicem.provider.claims import CLAIMS, SCOPES
-from alicem.provider.client_authentication import METHODS
-from alicem.provider.clients import ALGORITHMS
+from alicem.provider.profiles import BASIC, ENCRYPTION_ALGS, ENCRYPTION_ENC, ES256, HS256, POST
 from alicem.provider.room import Provider
 
 
@@ -29,8 +28,16 @@ def configuration(provider: Provider) -> bytes:
         "grant_types_supported": ["authorization_code"],
         "acr_values_supported": [level.acr for level in Level if level <= provider.reachable],
         "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": list(ALGORITHMS),
-        "token_endpoint_auth_methods_supported": list(METHODS),
+        **{
+            f"{answer}_{name}_values_supported": values
+            for answer in ("id_token", "userinfo")
+            for name, values in (
+                ("signing_alg", [ES256, HS256]),
+                ("encryption_alg", list(ENCRYPTION_ALGS)),
+                ("encryption_enc", [ENCRYPTION_ENC]),
+            )
+        },
+        "token_endpoint_auth_methods_supported": [POST, BASIC],
         "claim_types_supported": ["normal"],
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", *CLAIMS],
         "claims_parameter_supported": False,

@@ -13,6 +13,7 @@ from alicem import reasons
 from alicem.provider import authorize, discovery, logout, records, signin_endpoints, signing_in, tokens
 from alicem.provider.checks import ProtocolError
 from alicem.provider.client_authentication import authenticate
+from alicem.provider.client_keys import KeysUnavailable
 from alicem.provider.http import NOT_STORED, form_of, refusal_page
 from alicem.provider.parameters import Given, Unreadable, parse
 from alicem.provider.request_objects import Asker, browser_of, region_of
@@ -86,6 +87,9 @@ async def token(provider: Provider, request: Request) -> Response:
     except ProtocolError as error:
         return _error(error.error, error.text, authorization is not None)
 
+    except KeysUnavailable as error:
+        tree = {"error": "temporarily_unavailable", "error_description": str(error)}
+        return JSONResponse(tree, 503, {**NOT_STORED, "Retry-After": "10"})
 
 def _error(error: str, text: str, challenged: bool = False) -> Response:
     headers = dict(NOT_STORED)
@@ -100,12 +104,12 @@ async def userinfo(provider: Provider, request: Request) -> Response:
     scheme, _, access_token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not access_token:
         return _unauthorized('Bearer realm="userinfo"')  # RFC 6750 §3.1: no error code without a token
-    claims = await tokens.userinfo(provider, access_token.strip())
-    if claims is None:
+    answer = await tokens.userinfo(provider, access_token.strip())
+    if answer is None:
         return _unauthorized(
             'Bearer realm="userinfo", error="invalid_token", error_description="unknown, used or expired"'
         )
-    return JSONResponse(claims, headers=NOT_STORED)
+    return Response(answer["body"], media_type=answer["type"], headers=NOT_STORED)
 
 
 def _unauthorized(challenge: str) -> Response:

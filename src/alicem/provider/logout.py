@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -14,8 +13,10 @@ from alicem import jose
 from alicem.jose import BadToken
 from alicem.keys import SigningKey
 from alicem.provider.checks import Check, run
-from alicem.provider.clients import HS256, Client
+from alicem.provider.clients import Client
+from alicem.provider.messages import mac
 from alicem.provider.parameters import Given
+from alicem.provider.profiles import HS256
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _client_of(hint: str, clients: Mapping[str, Client], keys: tuple[SigningKey,
         head, body, signature = (jose.unb64(part) for part in hint.split("."))
         header, payload = json.loads(head), json.loads(body)
         client = clients.get(str(payload["aud"]))
-        if client is None or payload["iss"] != issuer:
+        if client is None or payload["iss"] != issuer or "auth_time" not in payload:  # as our signed userinfo has none
             return None
         _check_signature(hint, header, signature, client, keys)
     except (BadToken, ValueError, KeyError, TypeError, RecursionError):
@@ -96,8 +97,7 @@ def _client_of(hint: str, clients: Mapping[str, Client], keys: tuple[SigningKey,
 def _check_signature(hint: str, header: Any, signature: bytes, client: Client, keys: tuple[SigningKey, ...]) -> None:
     """In the algorithm this client is registered with, whatever the header says (RFC 8725 §3.1). Raises `BadToken`."""
     if client.id_token_alg == HS256:
-        mac = hmac.digest(client.secret.encode(), hint.rpartition(".")[0].encode(), hashlib.sha256)
-        if header.get("alg") != "HS256" or not hmac.compare_digest(mac, signature):
+        if header.get("alg") != HS256 or not hmac.compare_digest(mac(client, hint.rpartition(".")[0]), signature):
             raise BadToken("not ours")
         return
     for key in keys:

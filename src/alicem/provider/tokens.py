@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +12,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from alicem import jose
-from alicem.keys import KeyRing, SigningKey
+from alicem.keys import KeyRing
 from alicem.provider import records
 from alicem.provider.checks import Check, ProtocolError, run
-from alicem.provider.clients import ES256, Client
+from alicem.provider.clients import Client
+from alicem.provider.messages import Writer
 from alicem.provider.parameters import Given
 from alicem.provider.records import Signin
-from alicem.provider.room import CODE_LIFE, ID_TOKEN_LIFE, TOKEN_LIFE, Provider
+from alicem.provider.room import CODE_LIFE, TOKEN_LIFE, Provider
 from alicem.provider.sealing import DoesNotOpen, open_under, pack, seal_under, stored, unpack
 
 _CODE = b"alicem code v1"
@@ -129,13 +129,14 @@ GRANT_CHECKS: tuple[Check[Opened], ...] = (
 
 
 async def redeem(provider: Provider, given: Given, client: Client) -> dict[str, Any]:
-    """The token response for a code. Raises `ProtocolError`."""
+    """The token response for a code. Raises `ProtocolError`, and `KeysUnavailable` before anything is spent."""
     redemption = Redemption(given, client)
     run(CHECKS, redemption)
-    code = redemption.code or b""
     now = provider.clock()
+    recipient = await client.recipient(provider.client_keys)
+    writer = Writer(provider.issuer, client, provider.ring.signing("signing", now), recipient)
     token = provider.rng(32)
-    result = await provider.store.write(lambda connection: _exchange(connection, redemption, code, token, now))
+    result = await provider.store.write(lambda connection: _exchange(connection, redemption, writer, token, now))
     if isinstance(result, ProtocolError):
         raise result
     access_token = jose.b64(token)
@@ -144,14 +145,15 @@ async def redeem(provider: Provider, given: Given, client: Client) -> dict[str, 
         "token_type": "Bearer",
         "expires_in": int(TOKEN_LIFE.total_seconds()),
         "scope": result["scope"],
-        "id_token": id_token(provider, client, result, access_token, now),
+        "id_token": writer.id_token(result, access_token, now),
     }
 
 
 def _exchange(
-    connection: Connection, redemption: Redemption, code: bytes, token: bytes, now: datetime
+    connection: Connection, redemption: Redemption, writer: Writer, token: bytes, now: datetime
 ) -> dict[str, Any] | ProtocolError:
     """Code to token in one transaction. A refusal is returned, not raised: what was taken must stay taken."""
+    code = redemption.code or b""
     code_hash = stored(code)
     sealed = records.take_code(connection, code_hash, now)
     if sealed is None:  # RFC 6749 §4.1.2: used twice, so what the first use gave is taken back
@@ -162,14 +164,14 @@ def _exchange(
         run(GRANT_CHECKS, Opened(redemption.given, redemption.client, grant))
     except ProtocolError as error:
         return error
-    contents = pack({"sub": grant["sub"], **grant["claims"]})
+    contents = pack(writer.userinfo(grant))
     expires_at = int((now + TOKEN_LIFE).timestamp())
     records.add_token(connection, stored(token), code_hash, seal_under(token, _TOKEN, contents), expires_at)
     return grant
 
 
-async def userinfo(provider: Provider, access_token: str) -> dict[str, Any] | None:
-    """The claims, once, for a living access token; else None."""
+async def userinfo(provider: Provider, access_token: str) -> dict[str, str] | None:
+    """`type` and `body` of the answer, once, for a living access token; else None. It was written with the token: here nothing is fetched."""
     token = _secret(access_token)
     if token is None:
         return None
@@ -181,34 +183,6 @@ async def userinfo(provider: Provider, access_token: str) -> dict[str, Any] | No
         return unpack(open_under(token, _TOKEN, sealed))
     except DoesNotOpen:
         return None
-
-
-def id_token(provider: Provider, client: Client, grant: Mapping[str, Any], access_token: str, now: datetime) -> str:
-    """OIDC Core §2. Never `nbf`: FranceConnect allows no clock difference."""
-    payload = {
-        "iss": provider.issuer,
-        "sub": grant["sub"],
-        "aud": client.client_id,
-        "exp": int((now + ID_TOKEN_LIFE).timestamp()),
-        "iat": int(now.timestamp()),
-        "auth_time": grant["auth_time"],
-        "acr": grant["acr"],
-        "amr": grant["amr"],
-        "at_hash": jose.b64(hashlib.sha256(access_token.encode()).digest()[:16]),  # §3.1.3.6
-    }
-    if grant["nonce"] is not None:
-        payload["nonce"] = grant["nonce"]
-    return sign_for(client, provider.ring.signing("signing", now), payload)
-
-
-def sign_for(client: Client, key: SigningKey, payload: Mapping[str, Any]) -> str:
-    """A JWT in the algorithm the client is registered with; HS256 is keyed with its secret (OIDC Core §10.1)."""
-    if client.id_token_alg == ES256:
-        return jose.sign(key.private, "JWT", payload, kid=key.kid)
-    head = jose.b64(json.dumps({"alg": "HS256", "typ": "JWT"}, separators=(",", ":")).encode())
-    body = jose.b64(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode())
-    mac = hmac.digest(client.secret.encode(), f"{head}.{body}".encode(), hashlib.sha256)
-    return f"{head}.{body}.{jose.b64(mac)}"
 
 
 def _secret(text: str | None) -> bytes | None:
