@@ -71,6 +71,7 @@ def settings(tmp_path: Path, provider: Provider) -> broker.BrokerSettings:
         providers=tmp_path / "providers",
         key_file=tmp_path / "broker.pem",
         pseudonym_file=tmp_path / "pseudonyms.secret",
+        encryption_file=tmp_path / "encryption.json",
         rnipp=tmp_path / "rnipp.toml",
     )
 

@@ -5,6 +5,8 @@ between the two the person, who sees what will be sent (`signin`). A provider ne
 """
 
 from alicem.broker.app import serve
-from alicem.broker.settings import BrokerSettings, ProviderFile, ServiceFile
+from alicem.broker.providers import ProviderFile
+from alicem.broker.services import ServiceFile
+from alicem.broker.settings import BrokerSettings
 
 __all__ = ["BrokerSettings", "ProviderFile", "ServiceFile", "serve"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,14 +18,12 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from alicem.broker import openid, rnipp, signin
+from alicem.broker.folder import Folder
+from alicem.broker.keys import EncryptionKeys, pseudonym_secret, signing_key
 from alicem.broker.parts import Parts
-from alicem.broker.settings import (
-    BrokerSettings,
-    pseudonym_secret,
-    read_providers,
-    read_services,
-    signing_key,
-)
+from alicem.broker.providers import Provider, read_provider
+from alicem.broker.services import read_service
+from alicem.broker.settings import BrokerSettings
 from alicem.settings import read
 from alicem.store import Store, upgrade
 from alicem.web.headers import SecurityHeaders
@@ -59,15 +57,19 @@ def app(
     rng: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Starlette:
     """The application; brings its database to the newest schema and makes its key and its secret at first start. Raises `SettingsError`."""
-    services, providers = read_services(settings.services), read_providers(settings.providers)
+    services = Folder(settings.services, read_service, clock)
+    providers = Folder(settings.providers, read_provider, clock)
+    encryption = EncryptionKeys(settings.encryption_file)
+    encryption.have(encrypting(providers.all().values()), clock())
     store = Store(settings.database.url)
     upgrade(store.engine, VERSIONS)
     parts = Parts(
         settings=settings,
-        services=services,
-        providers=providers,
+        service_files=services,
+        provider_files=providers,
         store=store,
         key=signing_key(settings.key_file),
+        encryption=encryption,
         pseudonyms=pseudonym_secret(settings.pseudonym_file, rng),
         register=rnipp.load(settings.rnipp),
         pages=Pages(demo_origin=settings.demo_origin),
@@ -96,6 +98,11 @@ def app(
         exception_handlers={signin.NoSuchSignIn: over, signin.NotFromOurPage: _forbidden},
         lifespan=lifespan,
     )
+
+
+def encrypting(providers: Iterable[Provider]) -> set[str]:
+    """The algorithms that providers encrypt to us with."""
+    return {one.file.encryption_alg for one in providers if one.file.encryption_alg is not None}
 
 
 async def _live(_request: Request) -> Response:

@@ -21,7 +21,7 @@ from alicem.broker.claims import ORDER, SCOPES
 from alicem.broker.parts import TOKEN_LIVES, Parts
 from alicem.broker.requests import with_parameters
 from alicem.broker.sealing import fingerprint, new_secret, seal, unseal
-from alicem.broker.settings import ALGORITHMS, LEVELS, Service
+from alicem.broker.services import ALGORITHMS, LEVELS, Service
 
 _MOST = 16_384  # bytes of a form
 

@@ -9,8 +9,12 @@ from datetime import datetime
 import httpx
 from joserfc.jwk import ECKey
 
+from alicem.broker.folder import Folder
+from alicem.broker.keys import EncryptionKeys
+from alicem.broker.providers import Provider
 from alicem.broker.rnipp import Register
-from alicem.broker.settings import BrokerSettings, Provider, Service
+from alicem.broker.services import Service
+from alicem.broker.settings import BrokerSettings
 from alicem.store import Store
 from alicem.web.pages import Pages
 
@@ -23,10 +27,11 @@ TOKEN_LIVES = 60
 @dataclass(frozen=True)
 class Parts:
     settings: BrokerSettings
-    services: Mapping[str, Service]
-    providers: Mapping[str, Provider]
+    service_files: Folder[Service]
+    provider_files: Folder[Provider]
     store: Store
     key: ECKey
+    encryption: EncryptionKeys
     pseudonyms: str
     """The secret of the pseudonyms."""
     register: Register
@@ -34,6 +39,16 @@ class Parts:
     client: httpx.AsyncClient
     clock: Callable[[], datetime]
     rng: Callable[[int], bytes]
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """By client_id, as their files say now."""
+        return self.service_files.all()
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """By name, as their files say now."""
+        return self.provider_files.all()
 
     @property
     def issuer(self) -> str:

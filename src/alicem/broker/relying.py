@@ -19,7 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 
 from alicem.broker.claims import PROVIDER_SCOPE, ClaimsMalformed, Identity, parse
-from alicem.broker.settings import LEVELS, Provider
+from alicem.broker.providers import Provider
+from alicem.broker.services import LEVELS
 
 TIMEOUT = 6.0  # seconds a back-channel answer may take
 _MOST = 65_536  # bytes of an answer

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlencode, urlsplit
 
 from alicem.broker.claims import SCOPES
-from alicem.broker.settings import LEVELS, Service
+from alicem.broker.services import LEVELS, Service
 
 
 class Unanswerable(Exception):

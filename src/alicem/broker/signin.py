@@ -18,12 +18,13 @@ from alicem.broker import records, relying
 from alicem.broker.claims import Identity, released
 from alicem.broker.openid import read_form
 from alicem.broker.parts import CODE_LIVES, SIGN_IN_LIVES, Parts
+from alicem.broker.providers import Provider
 from alicem.broker.pseudonym import pairwise
 from alicem.broker.relying import Expected, ProviderFault
 from alicem.broker.requests import Refused, ServiceRequest, Unanswerable, origin_of, parse
 from alicem.broker.rnipp import NotInRegister
 from alicem.broker.sealing import DoesNotOpen, fingerprint, new_secret, seal, unseal
-from alicem.broker.settings import LEVELS, Provider, Service
+from alicem.broker.services import Service
 from alicem.web.headers import Sources, content_security_policy
 
 COOKIE = "__Host-broker"
@@ -284,8 +285,7 @@ def _failure_key(failure: str | None) -> str | None:
 
 def _may(provider: Provider, here: Open) -> bool:
     """Whether this provider is offered for what the service asks."""
-    enough = any(LEVELS.index(level) >= LEVELS.index(here.request.level) for level in provider.file.levels)
-    return enough and provider.name not in here.service.file.refused_providers
+    return provider.reaches(here.request.level) and here.service.admits(provider.name)
 
 
 def _may_go_to(parts: Parts, response: Response, addresses: Iterable[str]) -> Response:

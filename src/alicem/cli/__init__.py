@@ -20,7 +20,7 @@ SUBJECTS = {
     "db": "db:app",
     "jobs": "jobs:app",
     "registry": "services:registry_app",
-    "broker": "services:broker_app",
+    "broker": "broker:app",
 }
 """Word → module of this folder and name in it; only what was asked for is loaded, since all of it takes seconds."""
 

@@ -1,4 +1,4 @@
-"""`alicem registry` and `alicem broker`: applications of their own, with their own settings and databases."""
+"""`alicem registry`: an application of its own, with its own settings and database."""
 
 from __future__ import annotations
 
@@ -14,26 +14,20 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from alicem import broker, registry
+from alicem import registry
 from alicem.cli.says import REFUSED, USAGE, fail, out
 from alicem.enrolment.registry_client import DocumentQuery, connect
 from alicem.enrolment.registry_probe import Outcome, probe, promises
 from alicem.settings import Registry, SettingsError, load, read, secret
 from alicem.store.migrate import UnknownSchema
 
-registry_app = typer.Typer(no_args_is_help=True, help="The State's document registry, simulated.")
+registry_app = typer.Typer(no_args_is_help=True)
 RegistryConfig = Annotated[Path, typer.Option("--config", help="registry.toml")]
-broker_app = typer.Typer(no_args_is_help=True, help="The broker between services and providers.")
 
 
 @registry_app.callback()
 def _registry() -> None:
     """The State's document registry, simulated."""
-
-
-@broker_app.callback()
-def _broker() -> None:
-    """The broker between services and providers."""
 
 
 @registry_app.command("serve")
@@ -135,12 +129,3 @@ async def _conform(settings: Registry, document: DocumentQuery | None, quiet: bo
             if not quiet:
                 typer.echo(f"{'kept  ' if one.kept else 'BROKEN'} {one.name} ({one.said}, {one.milliseconds} ms)")
     return told
-
-
-@broker_app.command("serve")
-def serve_broker(config: Annotated[Path, typer.Option("--config")] = Path("broker.toml")) -> None:
-    """Run the broker."""
-    try:
-        broker.serve(config)
-    except (SettingsError, UnknownSchema) as error:
-        fail(str(error))
