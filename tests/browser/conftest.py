@@ -23,6 +23,7 @@ from starlette.routing import Route
 from alicem.demo.town import Town
 from alicem.web import vendor
 from alicem.web.headers import SecurityHeaders
+from alicem.web.server import listening_at
 from alicem.web.static_files import static_routes
 
 sys.path.append(str(Path(__file__).parent.parent / "provider"))  # provider_world, which phone_world builds upon
@@ -78,7 +79,7 @@ class Served:
         config = uvicorn.Config(
             lambda: make(self.origin), factory=True, port=0, log_level="warning", ws="websockets-sansio"
         )
-        self._socket = config.bind_socket()
+        (self._socket,) = listening_at("127.0.0.1:0")
         self.origin = f"http://localhost:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from alicem.evidence import Path as EnrolmentPath
 from alicem.keys import KeyRing
 from alicem.settings import Database, Keys, Mail, Registry, Service, Settings, Trust
 from alicem.store import Store, upgrade
+from alicem.web.server import listening_at
 
 HOLDER = ec.generate_private_key(ec.SECP256R1())
 
@@ -87,7 +87,7 @@ def private_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 
 @contextmanager
 def issuing_world(folder: Path, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[World]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ring = keys.create(folder / "keys.bin", b"m" * 32, now=clock(), rng=secrets.token_bytes, host="127.0.0.1")
     store = Store(url)

@@ -27,6 +27,7 @@ from alicem.demo.personas import load
 from alicem.demo.specimen import SpecimenState
 from alicem.demo.stage import StageSettings, app
 from alicem.face import Action, Challenge, Hint, LiveCheck, Outcome, Reason, Verdict, models
+from alicem.web.server import listening_at
 from alicem.web.text import LANGUAGES
 from emrtd import active_authentication
 from emrtd.errors import ChipIsCopy, DataGroupAltered
@@ -73,7 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder: Path = tmp_path_factory.mktemp("own-portrait")
     state = SpecimenState.make(datetime.now(UTC), secrets.token_bytes)
     state.save(folder)
-    listener = socket.create_server(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         mail_port = probe.getsockname()[1]
     made = Running(f"http://127.0.0.1:{listener.getsockname()[1]}", folder, state)

@@ -25,6 +25,7 @@ from alicem.demo import portraits
 from alicem.demo.personas import load
 from alicem.demo.specimen import SpecimenState
 from alicem.demo.stage import StageSettings, app
+from alicem.web.server import listening_at
 from emrtd.errors import DataGroupAltered
 from emrtd.passive import passive_authentication
 from emrtd.pki.trust import TrustStore
@@ -47,7 +48,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder: Path = tmp_path_factory.mktemp("stage")
     state = SpecimenState.make(datetime.now(UTC), secrets.token_bytes)
     state.save(folder)
-    listener = socket.create_server(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         mail_port = probe.getsockname()[1]
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"

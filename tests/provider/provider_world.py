@@ -50,7 +50,9 @@ from alicem.reasons import Refused
 from alicem.settings import Database, Keys, Limits, Mail, Registry, Service, Settings, Trust, Wallets
 from alicem.store import Store, metadata
 from alicem.web.headers import SecurityHeaders
+from alicem.web.http import BoundedHttp
 from alicem.web.pages import Pages
+from alicem.web.server import listening_at
 from alicem.web.static_files import static_routes
 
 CODE = "270431"
@@ -179,8 +181,7 @@ def make_world(
 ) -> World:
     """Start one. `database`: its url, by default of a file in `folder`. `extra_callback`: one more address of the client `other`."""
     folder.mkdir(parents=True, exist_ok=True)
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     origin = f"http://localhost:{listener.getsockname()[1]}"
     limits = {"sign_ins_per_minute_and_address": 10**6, **limits}
     settings = make_settings(folder, database, origin, level_of_keys, limits)
@@ -241,9 +242,8 @@ def issuing(world: World, foreign: str) -> World:
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", ws="none", lifespan="off", timeout_graceful_shutdown=1)
-    )
+    config = uvicorn.Config(app, http=BoundedHttp, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:

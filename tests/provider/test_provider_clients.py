@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +31,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alicem import jose
 from alicem.provider import logout
+from alicem.web.server import listening_at
 
 
 class Sessions:
@@ -75,8 +75,7 @@ def relying_party(issuer: str, origin: str, **options: object) -> ASGIApp:
     ],
 )
 def test_authlib_completes_the_flow(tmp_path: Path, options: dict[str, str]) -> None:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     world = make_world(tmp_path / "w", extra_callback=f"{origin}/callback")
     server, thread = serve(relying_party(world.origin, origin, **options), listener)

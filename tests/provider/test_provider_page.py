@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from alicem.web.server import listening_at
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -43,8 +44,7 @@ async def received(_request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     callback = f"http://127.0.0.1:{listener.getsockname()[1]}/callback"
     server, thread = serve(Starlette(routes=[Route("/callback", received)]), listener)
     world = make_world(tmp_path_factory.mktemp("page"), extra_callback=callback)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,6 +40,7 @@ from alicem.journal.records import journal
 from alicem.keys import Keys
 from alicem.phone import approve as phone_approve
 from alicem.phone.state import open_vault
+from alicem.web.server import listening_at
 
 
 def ends(browser: Browser, reason: str) -> None:
@@ -416,8 +416,7 @@ def test_a_waiting_page_is_woken_at_once(own_world: World) -> None:
 
 def test_a_page_at_another_worker_is_told_too(own_world: World) -> None:
     """The phone's answer reaches one worker, the browser listens at another: the database is what they share."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    (listener,) = listening_at("127.0.0.1:0")
     second = f"http://localhost:{listener.getsockname()[1]}"
     server, thread = serve(make_app(own_world.settings, own_world.store, own_world.ring, own_world.clock), listener)
     person, browser = enrol(own_world), Browser(own_world)

@@ -31,6 +31,7 @@ from alicem.registry import CivilStatus, Document, Person
 from alicem.registry.notices import notices
 from alicem.settings import Database, load
 from alicem.store import Store
+from alicem.web.server import listening_at
 
 STATUS = CivilStatus("Lefèvre-Œuvrard", "Zoë-Anaïs Marie", None, "female", "1988-05-17", "29019", "99100")
 ZOE, FARID = "24AB12345", "19CD67890"
@@ -117,7 +118,7 @@ class Provider:
 
     def start(self) -> None:
         parts = app.build(load(self.folder / "alicem.toml"))
-        listener = socket.create_server(("127.0.0.1", self.port))
+        (listener,) = listening_at(f"127.0.0.1:{self.port}")
         server = uvicorn.Server(uvicorn.Config(parts.app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +36,7 @@ from alicem.registry.app import VERSIONS, app, open_store
 from alicem.registry.records import metadata
 from alicem.settings import Database, SettingsError
 from alicem.store import Store, upgrade
+from alicem.web.server import listening_at
 
 TOKEN = "t" * 40
 STATUS = CivilStatus("Lefèvre-Œuvrard", "Zoë-Anaïs Marie", None, "female", "1988-05-17", "29019", "99100")
@@ -57,7 +57,7 @@ def serve() -> Iterator[Serve]:
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(application: Starlette) -> str:
-        listener = socket.create_server(("127.0.0.1", 0))
+        (listener,) = listening_at("127.0.0.1:0")
         server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
