@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from alicem.evidence import CivilIdentity, DocumentFacts, Gender, PartialDate
 from alicem.jose import unb64
 from alicem.keys import KeyRing, document_fingerprints
 from alicem.reasons import Refused
+from emrtd.errors import MalformedMrz
 from emrtd.names import transliterate
 
 _SEX = {"M": Gender.MALE, "F": Gender.FEMALE}
@@ -51,6 +53,12 @@ def civil_identity(facts: Mapping[str, Any], civil: CivilStatus) -> CivilIdentit
     )
 
 
+def require_age(identity: CivilIdentity, least: int, today: date) -> None:
+    """That so many years are surely reached: of an unknown day or month the last one counts. Raises `Refused` (`holder_is_minor`)."""
+    if identity.birthdate.age_at(today) < least:
+        raise Refused("holder_is_minor")
+
+
 def document_facts(facts: Mapping[str, Any], ring: KeyRing, now: datetime) -> DocumentFacts:
     return DocumentFacts(
         kind=facts["kind"],
@@ -68,9 +76,25 @@ def fingerprints(facts: Mapping[str, Any], ring: KeyRing, now: datetime) -> tupl
 
 
 def _same_name(written: str, zone: str, may_be_cut: bool) -> bool:
-    """Compared as the machine-readable zone writes it; a full zone may have cut the end (9303-3 §4.6)."""
-    folded, zone = " ".join(transliterate(written).replace("<", " ").split()), " ".join(zone.split())
-    return folded == zone or (may_be_cut and (folded.startswith(zone) or zone == ""))
+    """Compared as the machine-readable zone writes it; a full zone may have cut the end (9303-3 §4.6).
+
+    States differ: an apostrophe is left out or becomes a space, Ü becomes UE or U (9303-3 §6 A). Each of these is the same name.
+    """
+    letters = zone.replace(" ", "")
+    ways = [way for way in (_letters(written), _letters(_unmarked(written))) if way is not None]
+    return any(way == letters or (may_be_cut and (way.startswith(letters) or letters == "")) for way in ways)
+
+
+def _letters(written: str) -> str | None:
+    """Its letters as the zone has them; none where the name has some that no zone can hold."""
+    try:
+        return transliterate(written).replace(" ", "")
+    except MalformedMrz:
+        return None
+
+
+def _unmarked(written: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFD", written) if not unicodedata.combining(one))
 
 
 def _agree(ours: PartialDate, theirs: str) -> bool:

@@ -18,7 +18,7 @@ from alicem.credential import Offer
 from alicem.credential.metadata import offer_of
 from alicem.enrolment import receipts
 from alicem.enrolment.face_step import face
-from alicem.enrolment.identity import civil_identity, document_facts, fingerprints, query_of
+from alicem.enrolment.identity import civil_identity, document_facts, fingerprints, query_of, require_age
 from alicem.enrolment.journey import Journey
 from alicem.enrolment.mail import send_code, valid_address
 from alicem.enrolment.pool import PoolFull
@@ -134,8 +134,7 @@ async def document_and_chip(journey: Journey) -> None:
     journey.registry_at = room.clock()
     journey.prove("registry", "eIDAS 2015/1502 annex 2.1.2", journey.registry_at)
     journey.identity = civil_identity(facts, civil)
-    if journey.identity.birthdate.age_at(room.clock().date()) < room.settings.limits.minimum_age:
-        raise Refused("holder_is_minor")
+    require_age(journey.identity, room.settings.limits.minimum_age, room.clock().date())
     journey.document = document_facts(facts, room.ring, room.clock())
     journey.fingerprints = fingerprints(facts, room.ring, room.clock())
     found = await room.store.write(lambda c: chip_was_read(c, journey.fingerprints))
