@@ -13,6 +13,7 @@ from alicem.evidence import Level
 from alicem.keys import KeyRing, SigningKey
 from alicem.provider.clients import Client
 from alicem.provider.client_keys import ClientKeys
+from alicem.provider.clients import Client
 from alicem.provider.waiting import Waiting
 from alicem.settings import Settings
 from alicem.store import Store
@@ -61,12 +62,12 @@ class Provider:
         """Those of which they are recognised."""
         return tuple(key.value for key in self.ring.secret_all("transaction"))
 
-
-def verifier_id(key: SigningKey) -> str:
-    """`client_id` towards phones (OpenID4VP 1.0 §5.9.3, `x509_hash`)."""
-    return "x509_hash:" + jose.b64(hashlib.sha256(key.x5c[0]).digest())
     @cached_property
     def client_keys(self) -> ClientKeys:
         """The public keys that clients publish at addresses of theirs."""
         return ClientKeys(self.clock)
 
+
+def verifier_id(key: SigningKey) -> str:
+    """`client_id` towards phones (OpenID4VP 1.0 §5.9.3, `x509_hash`)."""
+    return "x509_hash:" + jose.b64(hashlib.sha256(key.x5c[0]).digest())
