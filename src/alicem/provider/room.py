@@ -11,7 +11,6 @@ from functools import cached_property
 from alicem import jose
 from alicem.evidence import Level
 from alicem.keys import KeyRing, SigningKey
-from alicem.provider.clients import Client
 from alicem.provider.client_keys import ClientKeys
 from alicem.provider.clients import Client
 from alicem.provider.waiting import Waiting
