@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from alicem import jobs, journal, provider, reasons
+from alicem import face, jobs, journal, provider, reasons
 from alicem.accounts import endpoints as accounts_endpoints
 from alicem.accounts import notices
 from alicem.accounts.instruction import Instructions
@@ -34,7 +34,7 @@ from alicem.enrolment.endpoints import Sessions
 from alicem.enrolment.journey import Enrolment
 from alicem.enrolment.pool import Pool
 from alicem.enrolment.registry_client import RegistryClient
-from alicem.face import ConfigurationError, models, read_configuration
+from alicem.face import models
 from alicem.keys import KeyRing, KeysError, RingFile
 from alicem.log import unhandled_in_loop
 from alicem.settings import Settings, SettingsError, secret
@@ -193,8 +193,8 @@ def _nursery(settings: Settings) -> Nursery:
     networks = settings.face.networks
     if networks is not None:
         try:
-            read_configuration(networks)
-        except (ConfigurationError, OSError) as error:
+            face.read_configuration(networks)
+        except (face.ConfigurationError, OSError) as error:
             raise SettingsError(f"face.networks: {error}") from error
     return nursery(settings.trust.folder, shared=settings.face.shared, networks=networks)
 

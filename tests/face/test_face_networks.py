@@ -10,7 +10,7 @@ from acting import DATA, chip_portrait
 from PIL import Image
 
 from alicem.demo import portraits
-from alicem.demo.portraits.sources import picture_of
+from alicem.demo.portraits.shapes import picture_of
 from alicem.face.attacks import relief
 from alicem.face.compare import PortraitError, portrait_template, score
 from alicem.face.detect import boxes, precise_mesh

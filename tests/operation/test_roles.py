@@ -46,6 +46,7 @@ sender = "a@b.example"
 suspensions_per_hour_and_address = 1
 """
 MASTER = b"m" * 32
+HEAVY = ("cv2", "onnxruntime")
 ADDRESSES = {"web": "/help", "provider": "/.well-known/openid-configuration", "enrolment": "/enrolment"}
 """One address of each role; that of enrolments takes POST alone."""
 
@@ -90,15 +91,30 @@ def test_a_worker_answers_what_its_roles_say(tmp_path: Path, roles: list[str]) -
             assert (status == 200) is (role in roles) and (role in roles or status == 404), role
 
 
-def test_a_worker_without_enrolments_is_small(tmp_path: Path) -> None:
-    """What it weighs once it serves; the networks are not in it."""
-    with serving(tmp_path, ["web", "provider"]) as (address, process):
-        httpx.get(f"{address}/help", trust_env=False)
-        status = Path(f"/proc/{process}/status")
-        if not status.exists():
+@pytest.mark.parametrize("roles", [["provider"], ["web", "provider"]], ids=" and ".join)
+def test_a_worker_without_enrolments_is_small(tmp_path: Path, roles: list[str]) -> None:
+    """What it weighs once it serves, and that neither the networks' runtime nor the library of pictures is mapped into it."""
+    with serving(tmp_path, roles) as (address, process):
+        assert httpx.get(f"{address}/ready", trust_env=False).status_code == 200
+        of_process = Path(f"/proc/{process}")
+        if not of_process.exists():
             pytest.skip("no /proc here")
-        resident = int(status.read_text().split("VmRSS:")[1].split()[0]) / 1024
+        resident = int((of_process / "status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+        mapped = (of_process / "maps").read_text()
+    assert "sqlalchemy" in mapped
+    assert [library for library in HEAVY if f"/{library}" in mapped] == []
     assert resident < 150, f"{resident:.0f} MB"
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "alicem", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "serve" in said.stdout
+    assert "alicem.cli" in said.stderr
+    assert [
+        name for name in (*HEAVY, "alicem.app", "sqlalchemy") if f"| {name}\n" in said.stderr.replace("  ", "")
+    ] == []
 
 
 def test_networks_are_wanted_where_people_enrol(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from emrtd.transports.software import SoftwareCard
 AWAY_SECONDS = 1.5  # how long a served document stays off the reader when it is lost: pcscd looks every 0.4 s
 VIRTUAL_READER = f"{vpcd.HOST}:{vpcd.PORT}"
 
-app = typer.Typer(no_args_is_help=True, help="Travel documents: read them, check them, make specimens and lend them.")
+app = typer.Typer(no_args_is_help=True)
 app.command("specimen")(chip_specimen.specimen)
 app.command("specimens")(chip_specimen.listing)
 

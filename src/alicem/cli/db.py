@@ -27,7 +27,7 @@ from alicem.store import Store, upgrade
 from alicem.store.migrate import UnknownSchema
 from alicem.store.sealed_file import NotABackup
 
-app = typer.Typer(no_args_is_help=True, help="The provider's database.")
+app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
 HERE = Path("alicem.toml")
 

@@ -15,7 +15,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from alicem.cli.face import build_with_progress
+from alicem.cli.fetching import build_with_progress
 from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.demo import headless, personas, town
 from alicem.demo.personas import Persona

@@ -9,8 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from alicem.cli.fetching import build_with_progress
 from alicem.cli.says import REFUSED, USAGE, err, fail, out
-from alicem.demo import portraits
 from alicem.face import Action, Challenge, Configuration, ConfigurationError, LiveCheck, Outcome, models
 from alicem.face import read_configuration as read_file
 from alicem.face.compare import OperatingPoint, score
@@ -29,7 +29,7 @@ from alicem.face.evaluation.pairs import (
 )
 from alicem.face.evaluation.rates import by_group, rates
 
-app = typer.Typer(no_args_is_help=True, help="Face comparison and liveness.")
+app = typer.Typer(no_args_is_help=True)
 models_app = typer.Typer(no_args_is_help=True, help="The networks: fetched from their packages, pinned by hash.")
 app.add_typer(models_app, name="models")
 
@@ -221,21 +221,3 @@ def _configuration(networks: Path | None) -> Configuration:
         fail(f"{networks}: {error}", USAGE)
     except OSError as error:
         fail(str(error))
-
-
-def build_with_progress() -> None:
-    """Build with a progress bar on standard error; a failed or wrong download ends the command with what to do."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=err) as progress:
-        tasks = {}
-
-        def report(name: str, fraction: float) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=1.0)
-            progress.update(tasks[name], completed=fraction)
-
-        try:
-            models.build(report)
-            portraits.build(report)
-        except models.PackageError as error:
-            fail(str(error))

@@ -17,12 +17,12 @@ import httpx
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
-from alicem import keys, provider
+from alicem import face, keys, provider
 from alicem.app import master_key, token_of
 from alicem.enrolment import sandbox
 from alicem.enrolment.registry_client import connect
 from alicem.enrolment.trust import load_collection
-from alicem.face import ConfigurationError, models, read_configuration
+from alicem.face import models
 from alicem.settings import Registry, Settings, SettingsError, refusals, sqlite_file
 from alicem.standing import schema_of
 from alicem.store import Store
@@ -129,8 +129,8 @@ def _networks(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding("the face networks are missing", "`alicem face models build`")
     try:
         if settings.face.networks is not None:
-            read_configuration(settings.face.networks)
-    except (ConfigurationError, OSError) as error:
+            face.read_configuration(settings.face.networks)
+    except (face.ConfigurationError, OSError) as error:
         yield Finding(f"face.networks: {error}", "docs/face-networks.md")
 
 

@@ -18,7 +18,7 @@ from alicem.cli.says import REFUSED, err, fail, out
 from alicem.settings import Settings, SettingsError, load
 from alicem.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="What recurs: expiry and retention.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

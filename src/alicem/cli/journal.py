@@ -29,7 +29,7 @@ from alicem.store import Store
 _MOST_KEYS = 1 << 20  # bytes of a JWK set
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
 HERE = Path("alicem.toml")
-app = typer.Typer(no_args_is_help=True, help="The sealed record of operations.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("verify")

@@ -25,7 +25,7 @@ from alicem.store import Store
 if TYPE_CHECKING:
     from alicem.keys.token import Token
 
-app = typer.Typer(no_args_is_help=True, help="The provider's keys.")
+app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="alicem.toml")]
 HERE = Path("alicem.toml")
 

@@ -13,7 +13,7 @@ from alicem.mrzscan import FRAMES_MAX, Flaw, Reading, read
 from alicem.mrzscan.pictures import PHOTOGRAPH
 from alicem.pictures import Flaw as PictureFlaw
 
-app = typer.Typer(no_args_is_help=True, help="The machine-readable zone, from pictures of a document.")
+app = typer.Typer(no_args_is_help=True)
 app.callback()(lambda: None)  # without one, a single command would lose its name
 
 SAID = {

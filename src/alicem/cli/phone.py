@@ -27,7 +27,7 @@ from alicem.phone.instruct import AccountClosed, Device
 from alicem.phone.state import Phone, PhoneHasForgotten, Storage, UnknownVersion, new_phone
 from alicem.reasons import Refused
 
-app = typer.Typer(no_args_is_help=True, help="The phone in Python, after docs/protocols.")
+app = typer.Typer(no_args_is_help=True)
 State = Annotated[Path, typer.Option("--state", help="folder of phone.json and vault.bin")]
 CodeFile = Annotated[Path | None, typer.Option("--code-file", help="file with the six digits (else asked)")]
 

@@ -23,7 +23,7 @@ from emrtd.pki.entry import Revocations
 from emrtd.pki.sources import read_source
 from emrtd.pki.verdict import validity
 
-app = typer.Typer(no_args_is_help=True, help="The authorities whose documents are believed.")
+app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="to standard output")]
 
 

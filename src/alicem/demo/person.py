@@ -21,7 +21,6 @@ from typing import Any
 import httpx
 from websockets.sync.client import connect
 
-from alicem.demo import actor
 from alicem.demo.personas import Persona, impostor_of, load
 from alicem.face import Action
 from alicem.jose import BadToken
@@ -61,6 +60,8 @@ class ActorCamera:
     """The actor before the phone's camera."""
 
     def __init__(self, shown: Persona) -> None:
+        from alicem.demo import actor  # noqa: PLC0415 - it draws: who is not filmed needs none of its libraries
+
         self._actor = actor.Actor(shown.face, secrets.randbits(32))
         self.about, self.light = self._actor.about, self._actor.light
         self.frame, self.eyes = self._actor.frame, self._actor.eyes

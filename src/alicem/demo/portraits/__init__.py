@@ -6,10 +6,15 @@ that bend the shape, the colours of hair, skin and clothes. The result is a pict
 three-dimensional points it stands on, which the actor moves.
 """
 
-from alicem.demo.portraits.face import Face, FaceError, faces, parse
-from alicem.demo.portraits.pictures import Camera, Pose, chip_image, portrait, render
-from alicem.demo.portraits.sources import build, ready
-from alicem.demo.portraits.textures import Person, person
+from typing import TYPE_CHECKING
+
+from alicem.first_use import names
+
+if TYPE_CHECKING:
+    from alicem.demo.portraits.face import Face, FaceError, faces, parse
+    from alicem.demo.portraits.pictures import Camera, Pose, chip_image, portrait, render
+    from alicem.demo.portraits.sources import build, ready
+    from alicem.demo.portraits.textures import Person, person
 
 __all__ = [
     "Camera",
@@ -26,3 +31,12 @@ __all__ = [
     "ready",
     "render",
 ]
+__getattr__ = names(
+    __name__,
+    {
+        "face": ("Face", "FaceError", "faces", "parse"),
+        "pictures": ("Camera", "Pose", "chip_image", "portrait", "render"),
+        "sources": ("build", "ready"),
+        "textures": ("Person", "person"),
+    },
+)

@@ -7,10 +7,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from alicem.demo.portraits.shapes import TRAITS
 from alicem.demo.portraits.sources import OUTLINES, SOURCES
 
 Colour = tuple[float, float, float]
+
+TRAITS = frozenset(
+    (
+        *("width", "jaw", "forehead", "chin", "length", "eyes_apart", "eye_size", "eye_tilt", "eyes", "brow"),
+        *("brow_tilt", "cheeks", "nose_width", "nose_length", "mouth_width", "mouth", "lips"),
+    )
+)
 
 
 @dataclass(frozen=True)

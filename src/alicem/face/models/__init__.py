@@ -1,4 +1,9 @@
-"""The five networks of the face room: had from public packages, converted once, kept outside the clone."""
+"""The five networks of the face room: had from public packages, converted once, kept outside the clone.
+
+The libraries that run them are loaded with the first network: a server only asks whether the files are there.
+"""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Mapping
@@ -6,12 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from alicem.face.models.catalogue import NETWORKS, Network
 from alicem.face.models.files import folder, lock, sha256, write
@@ -23,6 +23,11 @@ from alicem.face.models.packages import (
     WrongFileError,
     fetch,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnxruntime
+    from numpy.typing import NDArray
 
 __all__ = [
     "DownloadFailedError",
@@ -136,18 +141,20 @@ class Models:
     def __init__(self, sessions: Mapping[str, onnxruntime.InferenceSession]) -> None:
         self._sessions = dict(sessions)
 
-    def having(self, own: Mapping[str, OwnNetwork]) -> "Models":
+    def having(self, own: Mapping[str, OwnNetwork]) -> Models:
         """These and the operator's networks, by name. Raises `ModelsMissingError` for a file that is not there, or not
         the one that was meant."""
         return Models(self._sessions | {name: _own_session(name, network) for name, network in own.items()})
 
     def run(self, name: str, picture: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         session = self._sessions[name]
-        values = session.run(None, {session.get_inputs()[0].name: picture.astype(np.float32, copy=False)})
+        values = session.run(None, {session.get_inputs()[0].name: picture.astype("float32", copy=False)})
         return {output.name: value for output, value in zip(session.get_outputs(), values, strict=True)}
 
     def rehearse(self) -> None:
         """Run each network once, on nothing: what it makes at its first run is there before anybody comes."""
+        import numpy as np  # noqa: PLC0415 - see above
+
         for name, session in self._sessions.items():
             sides = session.get_inputs()[0].shape  # a side that may vary has a name, or none
             self.run(name, np.zeros([side if isinstance(side, int) else 1 for side in sides], np.float32))
@@ -157,6 +164,8 @@ class Models:
 def load() -> Models:
     """Every network, its file held against the hash noted when it was built. One check is one core's work: the
     picture library is held to one thread as the networks are."""
+    import cv2  # noqa: PLC0415 - see above
+
     cv2.setNumThreads(1)
     return Models({network.name: _session(network) for network in NETWORKS})
 
@@ -189,11 +198,15 @@ def _own_session(name: str, network: OwnNetwork) -> onnxruntime.InferenceSession
 @cache
 def _share_memory() -> None:
     """One arena for what all networks compute, instead of one for each: they never run at once."""
+    import onnxruntime  # noqa: PLC0415 - see above
+
     arena, usual = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", arena, 0, usual), None)
 
 
 def _opened(data: bytes) -> onnxruntime.InferenceSession:
+    import onnxruntime  # noqa: PLC0415 - see above
+
     _share_memory()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
