@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -19,6 +20,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from alicem.demo.services import SERVICES
 
 Serve = Callable[[Starlette, int], str]
 """Runs an application on a port of loopback; its origin."""
@@ -211,6 +214,17 @@ class Service:
 
     def userinfo(self, token: str) -> httpx.Response:
         return httpx.get(f"{self.origin}/userinfo", headers={"authorization": f"Bearer {token}"})
+
+
+def sample_service(folder: Path, origin: str, secrets: Path) -> None:
+    """Make `town` the demonstration's public service at `origin`; the others' secrets are there and nobody's."""
+    file = folder / "town.toml"
+    text = file.read_text().replace("town-id", SERVICES["demarches"].client_id)
+    text = text.replace(f"{Service.BACK}/out", f"{origin}/demarches/signed-out")
+    file.write_text(text.replace(Service.BACK, f"{origin}/demarches/callback"))
+    secrets.mkdir()
+    for one in SERVICES.values():
+        (secrets / f"{one.client_id}.secret").write_text(Service.secret("town"))
 
 
 def hidden(page: httpx.Response) -> str:

@@ -32,7 +32,7 @@ def demo(
     wrong: Annotated[
         str, typer.Option("--wrong", help="what goes wrong: face, document, code or chip (with --headless)")
     ] = "",
-    port: Annotated[int, typer.Option("--port", help="first of six ports in a row", min=1024, max=65529)] = 8000,
+    port: Annotated[int, typer.Option("--port", help="first of seven ports in a row", min=1024, max=65528)] = 8000,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="keep everything here (default: a temporary folder)")
     ] = None,
@@ -107,7 +107,7 @@ def _welcome(here: town.Town, ssh_connection: str) -> Iterator[str]:
     yield "  A demonstration of Alicem: a simulated State, generated people, nothing real. Ctrl-C ends it and erases it."
     if ssh_connection:
         server = [*ssh_connection.split(" "), "HOST", "HOST", "HOST"][2]
-        forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in range(here.base, here.base + 4))
+        forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in here.visited_ports)
         yield "\n  You are here over ssh. Type this on the machine where your browser is, then open the same address:"
         yield f"  ssh {forwards} {server}"
 

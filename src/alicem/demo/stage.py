@@ -34,6 +34,7 @@ from alicem.demo import actor, personas, portraits
 from alicem.demo.mailbox import MailBox, mailbox_routes
 from alicem.demo.own_portrait import OwnPortraits, PictureGone, portrait_routes
 from alicem.demo.personas import Persona, registry_person
+from alicem.demo.services.catalogue import SERVICES
 from alicem.demo.specimen import WRONG, Documents, SpecimenState
 from alicem.face.models import PackageError
 from alicem.settings import read
@@ -57,13 +58,15 @@ class StageSettings:
     origin: str
     alicem: str
     """Alicem's origin: the one that may ask for people and chips."""
-    service: str
-    """The sample service's origin."""
+    services: str
+    """The sample services' origin."""
     state: Path
     """Folder of the specimen State (`SpecimenState.save`)."""
     listen: str = "127.0.0.1:8003"
     mail_port: int = 8005
     """Where the mail box takes letters by SMTP, on loopback."""
+    identifiant: str = "http://127.0.0.1:8006"
+    """The other provider's origin."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class Stage:
             people=list(self.people.values()),
             wrong=WRONG,
             alicem=self.settings.alicem,
-            service=self.settings.service,
+            identifiant=self.settings.identifiant,
+            services=self.settings.services,
+            service_names=tuple(SERVICES),
         )
 
     async def begin(self, request: Request) -> Response:
@@ -100,7 +105,8 @@ class Stage:
             enrol=f"{self.settings.alicem}/enrol?persona={persona.name}" + (f"&wrong={wrong}" if wrong else ""),
             own=f"/portrait?persona={persona.name}" + (f"&wrong={wrong}" if wrong else ""),
             alicem=self.settings.alicem,
-            service=self.settings.service,
+            services=self.settings.services,
+            service_names=tuple(SERVICES),
         )
 
     async def listing(self, _request: Request) -> Response:

@@ -24,15 +24,29 @@ import httpx
 
 from alicem import keys, registry
 from alicem.demo.personas import Persona, registry_person
+from alicem.demo.services.catalogue import SERVICES
 from alicem.demo.specimen import SpecimenState
 from alicem.settings import Database
 
 CONFIG = Path(__file__).parent / "config"
+PORTS = 7
 START_SECONDS = 60.0
 STOP_SECONDS = 8.0
 SIGNED_BEFORE = timedelta(days=30)
 """The specimen State is a month old, so that its documents were not signed in the future of anyone's clock."""
 
+
+SHARED_SECRETS = (
+    ("registry/token", "alicem/registry.token"),
+    ("registry/notices.token", "alicem/notices.token"),
+    ("alicem/franceconnect.secret", "broker/alicem.secret"),
+    ("identifiant/franceconnect.secret", "broker/identifiant.secret"),
+    *(
+        (f"broker/secrets/{one.client_id}.secret", f"services/secrets/{one.client_id}.secret")
+        for one in SERVICES.values()
+    ),
+)
+"""Each drawn anew for a town, and known to two."""
 
 Children = dict[str, asyncio.subprocess.Process]
 
@@ -47,7 +61,7 @@ class Town:
 
     folder: Path
     base: int
-    """First of six ports in a row: provider, broker, service, stage, registry, mail."""
+    """First of seven ports in a row: provider, broker, services, stage, registry, mail, the other provider."""
 
     @property
     def alicem(self) -> str:
@@ -58,8 +72,14 @@ class Town:
         return f"http://127.0.0.1:{self.base + 1}"
 
     @property
-    def service(self) -> str:
+    def services(self) -> str:
+        """Every sample service, each below a folder of its own: `/demarches`, `/banque`, `/jeux`, `/sante`."""
         return f"http://127.0.0.1:{self.base + 2}"
+
+    @property
+    def service(self) -> str:
+        """The public service."""
+        return f"{self.services}/demarches"
 
     @property
     def stage(self) -> str:
@@ -70,8 +90,18 @@ class Town:
         return f"http://127.0.0.1:{self.base + 4}"
 
     @property
+    def visited_ports(self) -> tuple[int, ...]:
+        """Where a browser goes."""
+        return (*range(self.base, self.base + 4), self.base + 6)
+
+    @property
     def mail_port(self) -> int:
         return self.base + 5
+
+    @property
+    def identifiant(self) -> str:
+        """The other provider, simpler and weaker."""
+        return f"http://127.0.0.1:{self.base + 6}"
 
     @property
     def provider_folder(self) -> Path:
@@ -81,9 +111,9 @@ class Town:
     @property
     def addresses(self) -> dict[str, str]:
         """What the settings of `config/` name."""
-        names = ("alicem", "broker", "service", "stage", "registry")
+        names = ("alicem", "broker", "services", "stage", "registry", "mail", "identifiant")
         ports = {f"{name}_port": str(self.base + offset) for offset, name in enumerate(names)}
-        return ports | {name: getattr(self, name) for name in names} | {"mail_port": str(self.mail_port)}
+        return ports | {name: getattr(self, name) for name in names if name != "mail"}
 
     @property
     def parts(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
@@ -98,13 +128,22 @@ class Town:
             ("stage", self.stage, ("-m", "alicem.demo.stage", "--config", f"{config}/stage/stage.toml")),
             ("alicem", self.alicem, ("-m", "alicem", "serve", "--config", f"{config}/alicem/alicem.toml")),
             ("broker", self.broker, ("-m", "alicem", "broker", "serve", "--config", f"{config}/broker/broker.toml")),
-            ("service", self.service, ("-m", "alicem.demo.services", "--config", f"{config}/service/services.toml")),
+            (
+                "services",
+                self.services,
+                ("-m", "alicem.demo.services", "--config", f"{config}/services/services.toml"),
+            ),
+            (
+                "identifiant",
+                self.identifiant,
+                ("-m", "alicem.demo.identifiant", "--config", f"{config}/identifiant/identifiant.toml"),
+            ),
         )
 
 
 def check_ports(town: Town) -> None:
     """Raises `TownFailed` that names the port another program has."""
-    for port in range(town.base, town.base + 6):
+    for port in range(town.base, town.base + PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -123,21 +162,10 @@ def found(town: Town, personas: Sequence[Persona]) -> None:
     state = SpecimenState.make(now - SIGNED_BEFORE, secrets.token_bytes)
     state.save(town.folder / "stage" / "state")
     state.save_trust(town.provider_folder / "trust")
-    for file in (
-        "registry/token",
-        "registry/notices.token",
-        "alicem/franceconnect.secret",
-        "broker/alicem.secret",
-        "broker/service.secret",
-    ):
-        _write(town.folder / file, secrets.token_hex(32))
-    for file, same in (
-        ("alicem/registry.token", "registry/token"),
-        ("alicem/notices.token", "registry/notices.token"),
-        ("broker/alicem.secret", "alicem/franceconnect.secret"),
-        ("service/service.secret", "broker/service.secret"),
-    ):
-        _write(town.folder / file, (town.folder / same).read_text())
+    for file, *copies in SHARED_SECRETS:
+        secret = secrets.token_hex(32)
+        for one in (file, *copies):
+            _write(town.folder / one, secret)
     master = secrets.token_bytes(32)
     _write(town.folder / "master.key", base64.b64encode(master).decode())
     keys.create(town.provider_folder / "keys.bin", master, now=now, rng=secrets.token_bytes, host="localhost")
@@ -157,7 +185,6 @@ def _write_settings(town: Town) -> None:
     """Every settings file, from `config/`, with this town's addresses."""
     for template in sorted(CONFIG.rglob("*.toml")):
         file = town.folder / template.relative_to(CONFIG)
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(file, Template(template.read_text("utf-8")).substitute(town.addresses))
 
 
@@ -229,6 +256,7 @@ async def _stop(children: list[asyncio.subprocess.Process]) -> None:
 
 
 def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)

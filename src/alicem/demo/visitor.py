@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -34,7 +35,7 @@ class VisitFailed(Exception):
 class Visited:
     """What the service learned: claims, its own pseudonym of the person, level; and what the information page had listed before."""
 
-    claims: Mapping[str, str]
+    claims: Mapping[str, Any]
     sub: str
     acr: str
     listed: Mapping[str, str]
@@ -65,14 +66,19 @@ async def visit(
     approve: Approve,
     *,
     provider: str = "alicem",
+    password: Mapping[str, str] | None = None,
     timeout: float = 120.0,
     client: httpx.AsyncClient | None = None,
 ) -> Visited:
-    """Sign in at `service` (its origin), through the broker's provider of that name. Raises `VisitFailed`."""
+    """Sign in at `service` (its home page), through the broker's provider of that name. `password`: the fields of a provider that asks for one.
+    Raises `VisitFailed`."""
     async with asyncio.timeout(timeout), Browser(client) as browser:
         page = await browser.submit(await browser.open(service), ends="/sign-in")
         page = await browser.submit(page, provider=provider)
-        page = await _approved(browser, page, approve)
+        if password is None:
+            page = await _approved(browser, page, approve)
+        else:
+            page = await browser.submit(page, ends="/sign-in", **password)
         if page.failure:
             raise VisitFailed(page.failure)
         listed = dict(page.listed)
@@ -191,7 +197,7 @@ class _Reader(HTMLParser):
             self.page.by_id[given["id"]] = given
         if tag == "form":
             self.page.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
-        elif self.page.forms and tag in ("input", "button") and "name" in given:
+        elif self.page.forms and tag in ("input", "button", "select") and "name" in given:
             self._control(tag == "button" or given.get("type") == "checkbox", given)
         self._claim = given.get("data-claim")
         self._in_failure = "data-failure" in given
