@@ -6,16 +6,18 @@ given is an error, not an empty space.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from alicem.web import text
-from alicem.web.text import Texts
+from alicem.web.text import LANGUAGES, Texts
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -24,6 +26,23 @@ FOLDERS: Mapping[str, Path] = {
     for room in ("web", "provider", "broker", "enrolment", "accounts", "phone", "demo", "registry")
 }
 """Where a template named `room/page.html` is found."""
+
+_PLAIN = re.compile(r'\{\{ t\("([a-z0-9_.]+)"\) \}\}')
+
+
+class _InLanguage(BaseLoader):
+    """Templates of one language: a text without values is looked up when its template is read, since it is most of every page."""
+
+    def __init__(self, templates: BaseLoader, texts: Texts, language: str) -> None:
+        self._templates, self._texts, self._language = templates, texts, language
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, file, fresh = self._templates.get_source(environment, template)
+        return _PLAIN.sub(self._said, source), file, fresh
+
+    def _said(self, call: re.Match[str]) -> str:
+        said = str(escape(self._texts.get(self._language, call[1])))
+        return call[0] if "{" in said else said  # which Jinja would take for its own
 
 
 class Pages:
@@ -34,21 +53,13 @@ class Pages:
 
     def __init__(self, folders: Mapping[str, Path] = FOLDERS, texts: Texts | None = None, **shared: object) -> None:
         self.texts = texts or Texts()
-        loaders = {room: FileSystemLoader(folder) for room, folder in folders.items()}
-        self.environment = Environment(
-            loader=PrefixLoader(loaders),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self.environment.globals.update(shared)
+        templates = PrefixLoader({room: FileSystemLoader(folder) for room, folder in folders.items()})
+        self._environments = {one: self._environment(templates, one, shared) for one in LANGUAGES}
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
         """A page in the person's language; a language chosen by `?lang=` is remembered."""
         language = text.language_of(request)
-        html = self.environment.get_template(template).render(self._context(request, language) | values)
+        html = self._environments[language].get_template(template).render(self._context(request, language) | values)
         response = HTMLResponse(html, status_code=status)
         response.headers["Content-Language"] = language
         if request.query_params.get("lang") == language:
@@ -57,14 +68,21 @@ class Pages:
             )
         return response
 
+    def _environment(self, templates: BaseLoader, language: str, shared: Mapping[str, object]) -> Environment:
+        environment = Environment(
+            loader=_InLanguage(templates, self.texts, language),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals.update(
+            shared, lang=language, t=partial(self.texts.get, language), long_date=partial(text.long_date, language)
+        )
+        return environment
+
     def _context(self, request: Request, language: str) -> dict[str, object]:
         other = "en" if language == "fr" else "fr"
         there = request.url.include_query_params(lang=other)
-        return {
-            "request": request,
-            "lang": language,
-            "other_lang": other,
-            "other_language": f"{there.path}?{there.query}",
-            "t": partial(self.texts.get, language),
-            "long_date": partial(text.long_date, language),
-        }
+        return {"request": request, "other_lang": other, "other_language": f"{there.path}?{there.query}"}
