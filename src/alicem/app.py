@@ -10,7 +10,7 @@ import contextvars
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from alicem.credential import Offers
 from alicem.credential import endpoints as credential_endpoints
 from alicem.enrolment import endpoints as enrolment_endpoints
 from alicem.enrolment import receipts
-from alicem.enrolment.children import Nursery, nursery
+from alicem.enrolment.children import CHIP, Nursery, nursery
 from alicem.enrolment.endpoints import Sessions
 from alicem.enrolment.journey import Enrolment
 from alicem.enrolment.pool import Pool
@@ -61,6 +61,7 @@ class Parts:
     ring: KeyRing
     registry: RegistryClient
     pool: Pool
+    chips: Pool | None
     sessions: Sessions
     readiness: Readiness
     standing: Standing
@@ -148,9 +149,10 @@ def build(settings: Settings, watchers: Sequence[Watcher] = ()) -> Parts:
     sessions = Sessions(Enrolment(settings, store, ring, offers, pool, registry, now, rng))
     standing = Standing(store, ring, registry, pool, sessions, now, schema)
     readiness = Readiness(standing.checks(), settings.service.roles, time.monotonic)
-    routes = _routes(settings, store, ring, offers, sessions, readiness)
+    chips = _chips(settings)
+    routes = _routes(settings, store, ring, offers, sessions, readiness, chips)
     app = Starlette(routes=routes, middleware=list(_middleware(settings, watchers)))
-    parts = Parts(settings, store, ring, registry, pool, sessions, readiness, standing, watchers, app)
+    parts = Parts(settings, store, ring, registry, pool, chips, sessions, readiness, standing, watchers, app)
     app.router.lifespan_context = lambda _app: _life(parts)
     return parts
 
@@ -165,7 +167,13 @@ def _middleware(settings: Settings, watchers: Sequence[Watcher]) -> Iterator[Mid
 
 
 def _routes(
-    settings: Settings, store: Store, ring: KeyRing, offers: Offers, sessions: Sessions, readiness: Readiness
+    settings: Settings,
+    store: Store,
+    ring: KeyRing,
+    offers: Offers,
+    sessions: Sessions,
+    readiness: Readiness,
+    chips: Pool | None,
 ) -> list[BaseRoute]:
     """Of this worker's roles; asked one after the other, so that what phones ask most comes first."""
     rng, origin, roles = secrets.token_bytes, settings.service.origin, settings.service.roles
@@ -175,7 +183,7 @@ def _routes(
         "web": lambda: site.routes(pages, settings, reasons.load()),
         "enrolment": lambda: enrolment_endpoints.routes(sessions),
         "provider": lambda: provider.routes(
-            provider.Provider(settings, store, ring, _clients(settings), now, rng, pages)
+            provider.Provider(settings, store, ring, _clients(settings), now, rng, pages, chips)
         ),
     }
     return [
@@ -186,6 +194,14 @@ def _routes(
         *notices.routes(settings, store, ring, now, rng),
         *(route for role in roles for route in of_roles[role]()),
     ]
+
+
+def _chips(settings: Settings) -> Pool | None:
+    """Where documents are read again at sign-ins; no process is started before one is asked for."""
+    if "provider" not in settings.service.roles or not settings.sign_in.chip:
+        return None
+    limits = replace(settings.limits, session_processes=settings.limits.sign_in_chips)
+    return Pool(nursery(settings.trust.folder, shared=True, program=CHIP), settings.trust.folder, limits)
 
 
 def _nursery(settings: Settings) -> Nursery:
@@ -215,6 +231,8 @@ async def _life(parts: Parts) -> AsyncIterator[None]:
         await asyncio.gather(*recurring, return_exceptions=True)
         await parts.sessions.close()
         await parts.pool.close()
+        if parts.chips is not None:
+            await parts.chips.close()
         await parts.registry.close()
         await _seal(parts)
         parts.store.close()

@@ -49,6 +49,7 @@ TOLD = {
 LEADS_TO_NOBODY = {
     "access_tokens",
     "challenges",
+    "chip_proofs",
     "codes",
     "journal_segments",
     "signins",

@@ -212,10 +212,22 @@ def take_approval(connection: Connection, digest: bytes, now: datetime) -> Appro
     ).first()
     if taken is None or taken.expires < now.timestamp():
         return None
+    return _approving(connection, taken.phone)
+
+
+def keep_approval(connection: Connection, digest: bytes, now: datetime, until: int) -> ApprovingPhone | None:
+    """The phone that approved this request; its approval may still be taken until then, in Unix time."""
+    living = (approvals.c.digest == digest) & (approvals.c.expires >= now.timestamp())
+    kept = connection.execute(update(approvals).where(living).values(expires=until).returning(approvals.c.phone))
+    phone = kept.scalar()
+    return None if phone is None else _approving(connection, phone)
+
+
+def _approving(connection: Connection, phone: int) -> ApprovingPhone:
     query = (
         select(phones.c.account, phones.c.thumbprint, phones.c.key_kind, phones.c.level, accounts.c.state)
         .select_from(accounts.join(phones))
-        .where(phones.c.id == taken.phone)
+        .where(phones.c.id == phone)
     )
     row = connection.execute(query.with_for_update()).one()
     return ApprovingPhone(row.account, row.state, Level(row.level), row.thumbprint, row.key_kind)

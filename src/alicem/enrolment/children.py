@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ START_SECONDS = 60.0
 END_SECONDS = 5.0
 MOST_UNREAD, MOST_TOLD = 4 << 20, 16 << 20
 """Bytes that wait for a process to read them, and all that it may ever say."""
-ANSWERED = ("open", "mrz", "chip_found", "chip_answers", "chip_lost", "face")
+ANSWERED = ("open", "mrz", "access_key", "chip_found", "chip_answers", "chip_lost", "face")
 """What a process that works answers at once."""
 _INHERITED = ("ALICEM_CACHE", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "XDG_CACHE_HOME")  # fmt: skip
 _SET = {"ORT_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one thread: see zygote.py
@@ -155,6 +156,19 @@ class SessionProcess:
         self._tells.put_nowait(None)
 
 
+@dataclass(frozen=True)
+class Program:
+    """The modules by which a session process starts by itself, or comes from a zygote."""
+
+    afresh: str
+    zygote: str
+
+
+ENROLMENT = Program("alicem.enrolment.process", "alicem.enrolment.zygote")
+CHIP = Program("alicem.enrolment.chip_process", "alicem.enrolment.chip_zygote")
+"""Of a sign-in: reads a chip, and knows nothing of faces."""
+
+
 class Nursery(Protocol):
     """Where session processes come from."""
 
@@ -166,13 +180,13 @@ class Nursery(Protocol):
 class Afresh:
     """Each process loads everything by itself: for systems where forking is not sound."""
 
-    def __init__(self, *files: Path) -> None:
-        self._files = files
+    def __init__(self, *files: Path, program: Program = ENROLMENT) -> None:
+        self._files, self._program = files, program
 
     async def start(self) -> SessionProcess:
         ours, theirs = socket.socketpair()
         with theirs:
-            child = await _run("alicem.enrolment.process", theirs, self._files)
+            child = await _run(self._program.afresh, theirs, self._files)
         return await SessionProcess.meet(child, ours)
 
     async def close(self) -> None:
@@ -180,10 +194,10 @@ class Afresh:
 
 
 class FromZygote:
-    """Each process is forked from one that has loaded the networks, and shares them with it."""
+    """Each process is forked from one that has loaded what it needs, and shares that with it."""
 
-    def __init__(self, *files: Path) -> None:
-        self._files = files
+    def __init__(self, *files: Path, program: Program = ENROLMENT) -> None:
+        self._files, self._program = files, program
         self._zygote: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
 
@@ -205,7 +219,7 @@ class FromZygote:
     async def _begin(self) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._zygote = await _run("alicem.enrolment.zygote", theirs, self._files)
+            self._zygote = await _run(self._program.zygote, theirs, self._files)
 
     async def _fork(self, ours: socket.socket, theirs: socket.socket) -> Forked:
         """The child says its number and sends a descriptor of itself, before anything else."""
@@ -227,10 +241,10 @@ class FromZygote:
             await self._zygote.wait()
 
 
-def nursery(trust: Path, *, shared: bool, networks: Path | None = None) -> Nursery:
+def nursery(trust: Path, *, shared: bool, networks: Path | None = None, program: Program = ENROLMENT) -> Nursery:
     """How session processes are started here. `networks`: the operator's file of face networks."""
     files = (trust,) if networks is None else (trust, networks)
-    return FromZygote(*files) if shared and can_fork() else Afresh(*files)
+    return FromZygote(*files, program=program) if shared and can_fork() else Afresh(*files, program=program)
 
 
 def can_fork() -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from alicem.enrolment.link import Interrupted, Link, TooLate
@@ -13,7 +14,7 @@ from alicem.jose import BadToken, b64, unb64
 from alicem.reasons import Refused
 from emrtd import errors, mrz
 from emrtd.authenticity import prove_chip
-from emrtd.exchange import Answers, Batch, Traffic, check_answers
+from emrtd.exchange import Answers, Batch, Protocol, Traffic, check_answers
 from emrtd.keys import Access, Can, MrzKey
 from emrtd.passive import AuthenticDocument, RawDocument, passive_authentication
 from emrtd.pki.trust import TrustStore
@@ -23,6 +24,8 @@ ISSUER = "FRA"
 """The State whose documents are accepted: its registry is the one asked."""
 RESIDENCE_PERMITS = ("IR", "AR", "CR")  # Regulation (EC) 1030/2002, annex
 ANSWER_SECONDS = 30.0
+WHOLE = 21_000
+"""Bytes of a whole reading, about: of this much is told how far it is."""
 
 REASONS: tuple[tuple[type[errors.EmrtdError], str], ...] = (
     (errors.WrongAccessKey, "access_key_refused"),
@@ -144,26 +147,34 @@ def read_chip(
     Raises `Refused`.
     """
     traffic = Traffic()
+    try:
+        raw = read_over(link, partial(read_document, lines.access, rng=rng), traffic)
+        return _prove(link, lines, raw, trust, traffic, clock)
+    except errors.EmrtdError as error:
+        raise Refused(reason_of(error)) from error
+
+
+def read_over(
+    link: Link, read: Callable[..., Protocol[RawDocument]], traffic: Traffic, whole: int = WHOLE
+) -> RawDocument:
+    """Have the phone read its chip. `read`: `read_document` but for `contact` and `resume`; `whole`: bytes that are expected.
+
+    Raises every error of the chip library but `TagLost`.
+    """
     lost = errors.TagLost()
     while True:
-        link.send("step", step=4, name="chip", resume_at=_fraction(lost))
+        link.send("step", step=4, name="chip", resume_at=_fraction(lost, whole))
         try:
-            raw = _run(link, lines.access, lost, traffic, rng)
-            return _prove(link, lines, raw, trust, traffic, clock)
+            _, found = link.wait_for("chip_found")
+            return _drive(link, read(contact=_answers(found), resume=lost.read), traffic)
         except Interrupted:
             continue  # before the first batch: nothing was read
         except errors.TagLost as again:
             lost = again if again.read else lost
-        except errors.EmrtdError as error:
-            raise Refused(_reason(error)) from error
 
 
-def _run(
-    link: Link, access: Access, lost: errors.TagLost, traffic: Traffic, rng: Callable[[int], bytes]
-) -> RawDocument:
+def _drive(link: Link, reading: Protocol[RawDocument], traffic: Traffic) -> RawDocument:
     """One reading. Raises `TagLost`, which knows what was read, and every other error of the chip library."""
-    _, found = link.wait_for("chip_found")
-    reading = read_document(access, contact=_answers(found), rng=rng, resume=lost.read)
     try:
         batch = next(reading)
         while True:
@@ -178,8 +189,8 @@ def _run(
         return raw
 
 
-def _fraction(lost: errors.TagLost) -> float:
-    return round(min(1.0, sum(len(piece) for pieces in lost.read.values() for piece in pieces.values()) / 21_000), 3)
+def _fraction(lost: errors.TagLost, whole: int) -> float:
+    return round(min(1.0, sum(len(piece) for pieces in lost.read.values() for piece in pieces.values()) / whole), 3)
 
 
 def _exchange(link: Link, batch: Batch, traffic: Traffic) -> Answers:
@@ -227,5 +238,6 @@ def _prove(
     return Proven(document, lines.kind, document.chip_key, proofs, traffic, passive_at, clock())
 
 
-def _reason(error: errors.EmrtdError) -> str:
+def reason_of(error: errors.EmrtdError) -> str:
+    """The row of reasons.toml for a chip that could not be read or did not prove itself."""
     return next((name for kind, name in REASONS if isinstance(error, kind)), "chip_unreadable")

@@ -13,17 +13,15 @@ from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from alicem import face, jose
-from alicem.enrolment import sandbox
+from alicem.enrolment import life
 from alicem.enrolment.document import DocumentLines, Proven, read_chip, read_lines
 from alicem.enrolment.link import TRY_SECONDS, Interrupted, Link, TooLate
 from alicem.enrolment.seal import Seal
-from alicem.enrolment.trust import load_trust
 from alicem.enrolment.warming import Prepared, warm
 from alicem.jose import BadToken
 from alicem.reasons import Refused
@@ -31,7 +29,6 @@ from emrtd.pki.trust import TrustStore
 
 GAP_SECONDS = 3.0
 FIRST_FRAME_SECONDS = 20.0  # cameras take their time to start
-OURS = ("alicem", "emrtd")
 PICTURES = ("frame", "eyes")
 
 
@@ -51,29 +48,7 @@ def main() -> None:
 
 def live(descriptor: int, prepared: Prepared, trust_folder: Path) -> None:
     """One session over `descriptor`, from the last preparations to the end."""
-    link = Link(*[sandbox.keep_only(descriptor)] * 2)
-    sys.excepthook = lambda kind, _error, trace: link.tell("crashed", why=f"{kind.__name__} at {_line(trace)}")
-    trust = load_trust(trust_folder)
-    link.tell("warm", pid=os.getpid(), layers=sandbox.close())
-    try:
-        serve(link, prepared, trust)
-    except EOFError:
-        pass  # the session is gone: so is everything here
-    except BadToken as error:
-        link.tell("broken", why=str(error))
-    except Refused as refusal:
-        link.tell("refused", reason=refusal.reason.name)
-
-
-def _line(trace: TracebackType | None) -> str:
-    """Where in our own code an unforeseen error came from: a place, never a value."""
-    place = "?"
-    while trace is not None:
-        file = Path(trace.tb_frame.f_code.co_filename)
-        if any(name in OURS for name in file.parts):
-            place = f"{file.name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
+    life.live(descriptor, trust_folder, lambda link, trust: serve(link, prepared, trust))
 
 
 def serve(link: Link, prepared: Prepared, trust: TrustStore) -> None:

@@ -6,35 +6,22 @@ once through a session's work also makes most of what it allocates, so that fork
 
 from __future__ import annotations
 
-import codecs
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from cryptography.hazmat.backends import default_backend
 from PIL import Image
 
-from alicem import face, reasons
+from alicem import face
+from alicem.enrolment import chip_warming
 from alicem.face import camera, models
 from alicem.face.look import Follower
 from alicem.face.thresholds import published
-from emrtd.groups import fields
-from emrtd.pki.curves import curves
-from emrtd.pki.states import states
 
-TABLES: tuple[Callable[[], object], ...] = (
-    reasons.load,
-    curves,
-    fields,
-    states,
-    published,
-    camera.prepare,
-    default_backend,
-)
+TABLES: tuple[Callable[[], object], ...] = (published, camera.prepare)
 MODULES = (
-    "_strptime",
     "colorsys",
     "gc",
     "heapq",
@@ -47,7 +34,6 @@ MODULES = (
     "numpy.strings",
     "tracemalloc",
 )
-CODECS = ("ascii", "cp1252", "idna", "latin-1", "punycode", "teletex", "utf-8", "utf-16-be", "utf-16-le", "utf-32-be")
 
 
 @dataclass(frozen=True)
@@ -63,12 +49,11 @@ def warm(networks: Path | None = None) -> Prepared:
     configuration = face.read_configuration(networks) if networks is not None else face.Configuration()
     loaded = configuration.add_to(models.load())
     loaded.rehearse()
+    chip_warming.warm()
     for table in TABLES:
         table()
     for module in MODULES:
         import_module(module)
-    for codec in CODECS:
-        codecs.lookup(codec)
     Image.init()
     for kind in ("JPEG2000", "JPEG"):
         face.LiveCheck(loaded, _nobody(kind), face.draw(), configuration)

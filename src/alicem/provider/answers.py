@@ -16,7 +16,7 @@ from alicem.accounts import ApprovingPhone, take_approval
 from alicem.credential import CredentialRefused, Expected, Presentation, Status, current_status, verify_presentation
 from alicem.evidence import Level
 from alicem.jose import BadToken
-from alicem.provider import records, references, request_objects
+from alicem.provider import chip_proof, records, references, request_objects
 from alicem.provider.claims import QUERY, ClaimMalformed, claims_of, emit
 from alicem.provider.clients import Client
 from alicem.provider.parameters import Given
@@ -53,14 +53,17 @@ async def _refusal(provider: Provider, given: Given, now: datetime) -> str:
     if signin is None:
         return "signin_expired"
     reason = refusal_of(given)
-    ended = await provider.store.write(lambda connection: _end_refused(connection, provider, signin, reason, now))
+    ended = await provider.store.write(lambda connection: end_refused(connection, provider, signin, reason, now))
     provider.waiting.wake(signin)
     return DONE if ended == reason else ended
 
 
+_SAID: Mapping[str, str] = {"not_mine": "signin_not_mine", "level_not_reachable": "level_not_reachable"}
+
+
 def refusal_of(given: Given) -> str:
-    """The row of reasons.toml for a person who said no."""
-    return "signin_not_mine" if given.get("error_description") == "not_mine" else "signin_refused"
+    """The row of reasons.toml for a person who said no, or a phone that cannot do what is asked."""
+    return _SAID.get(given.get("error_description") or "", "signin_refused")
 
 
 async def _open(provider: Provider, response: str, now: datetime) -> tuple[Signin | None, Any]:
@@ -105,10 +108,11 @@ def _verify(provider: Provider, signin: Signin, vp_token: Any, now: datetime) ->
             return "credential_malformed"
     asked = request_objects.read(signin.request_object)
     claims = claims_of(signin.scope.split())
+    chip = frozenset({chip_proof.CHIP_KEY} if signin.level == Level.HIGH else ())
     expected = Expected(
         nonce=asked["nonce"],
         audience=asked["client_id"],
-        claims=frozenset(claim.source for claim in claims),
+        claims=chip | {claim.source for claim in claims},
         transaction_data=tuple(asked["transaction_data"]),
     )
     try:
@@ -131,8 +135,10 @@ class Approved:
     claims: Mapping[str, str]
 
 
-def judge(provider: Provider, signin: Signin, phone: ApprovingPhone | None, shown: Shown) -> Approved:
-    """The rules of docs/protocols/approval.md in their order. Raises `Refused` with the row of reasons.toml."""
+def judge(
+    provider: Provider, signin: Signin, phone: ApprovingPhone | None, shown: Shown, proof: bytes | None
+) -> Approved:
+    """The rules of docs/protocols/approval.md in their order. `proof`: what a chip left. Raises `Refused` with the row of reasons.toml."""
     if phone is None:
         raise Refused("number_wrong")
     if isinstance(shown, str):
@@ -142,18 +148,42 @@ def judge(provider: Provider, signin: Signin, phone: ApprovingPhone | None, show
         raise Refused("credential_untrusted")
     if presentation.thumbprint != phone.thumbprint:  # a credential of another phone than the one that approved
         raise Refused("key_binding_wrong")
-    if phone.state != "active":
-        raise Refused(NOT_ACTIVE.get(phone.state, "account_not_active"))
-    cap = provider.settings.keys.levels.get(phone.key_kind)
-    if cap is None:  # the settings no longer admit this kind of key
-        raise Refused("level_not_reachable")
-    level = min(presentation.level, phone.level, Level.from_name(cap), provider.reachable)
+    require_active(phone)
+    level = min(presentation.level, level_of(provider, phone))
     if level < signin.level:
         raise Refused("level_not_reachable")
+    if signin.level == Level.HIGH:
+        _require_chip(provider, signin, phone, presentation, proof)
     client = provider.clients.get(signin.client_id)
     if client is None:  # taken off the list while the person was asked
         raise Refused("client_unknown")
-    return Approved(client, phone.account, level, phone.key_kind, claims)
+    proven = Level.HIGH if signin.level == Level.HIGH else Level.SUBSTANTIAL
+    return Approved(client, phone.account, min(level, proven), phone.key_kind, claims)
+
+
+def require_active(phone: ApprovingPhone) -> None:
+    """Raises `Refused`."""
+    if phone.state != "active":
+        raise Refused(NOT_ACTIVE.get(phone.state, "account_not_active"))
+
+
+def level_of(provider: Provider, phone: ApprovingPhone) -> Level:
+    """The most this phone can show: of its enrolment, and of what the settings give its kind of key. Raises `Refused`."""
+    cap = provider.settings.keys.levels.get(phone.key_kind)
+    if cap is None:  # the settings no longer admit this kind of key
+        raise Refused("level_not_reachable")
+    return min(phone.level, Level.from_name(cap))
+
+
+def _require_chip(
+    provider: Provider, signin: Signin, phone: ApprovingPhone, shown: Presentation, proof: bytes | None
+) -> None:
+    """A chip was read for this very sign-in and phone, and proved the key that the credential names. Raises `Refused`."""
+    named = shown.claims.get(chip_proof.CHIP_KEY)
+    if proof is None or not isinstance(named, str):
+        raise Refused("level_not_reachable")
+    if not chip_proof.proves(provider.transaction_secrets, proof, signin.signin, phone.thumbprint, named):
+        raise Refused("another_document")
 
 
 NOT_ACTIVE = {"suspended": "account_suspended", "locked": "account_locked"}
@@ -167,11 +197,12 @@ def approval_digest(signin: Signin) -> bytes:
 def _conclude(connection: Connection, provider: Provider, signin: Signin, shown: Shown, now: datetime) -> str:
     """One transaction: the approval is taken, the sign-in ends, the journal says so."""
     phone = take_approval(connection, approval_digest(signin), now)
+    proof = records.take_chip_proof(connection, signin.signin, now) if signin.level == Level.HIGH else None
     try:
-        approved = judge(provider, signin, phone, shown)
+        approved = judge(provider, signin, phone, shown, proof)
         _require_in_force(connection, shown)
     except Refused as refused:
-        return _end_refused(connection, provider, signin.signin, refused.reason.name, now)
+        return end_refused(connection, provider, signin.signin, refused.reason.name, now)
     sealed = _seal(provider, signin, approved, now)
     if not records.conclude(connection, signin.signin, now, records.APPROVED, sealed):
         return "signin_expired"
@@ -185,7 +216,8 @@ def _require_in_force(connection: Connection, shown: Shown) -> None:
         raise Refused("credential_revoked")
 
 
-def _end_refused(connection: Connection, provider: Provider, signin: str, reason: str, now: datetime) -> str:
+def end_refused(connection: Connection, provider: Provider, signin: str, reason: str, now: datetime) -> str:
+    """The sign-in ends, if it still waits; `reason`, or `signin_expired`."""
     if not records.conclude(connection, signin, now, reason):
         return "signin_expired"
     journal.append(connection, now, "sign_in_refused", provider.rng, content={"reason": reason})
@@ -197,7 +229,7 @@ def _seal(provider: Provider, signin: Signin, approved: Approved, now: datetime)
     contents = {
         "sub": subject(provider.ring, approved.client.sector, approved.account),
         "acr": approved.level.acr,
-        "amr": amr(approved.key_kind),
+        "amr": [*amr(approved.key_kind), *(["sc"] if approved.level == Level.HIGH else [])],  # RFC 8176: a smart card
         "auth_time": int(now.timestamp()),
         "claims": approved.claims,
     }

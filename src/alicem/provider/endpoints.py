@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from alicem import reasons
-from alicem.provider import authorize, discovery, logout, records, signin_endpoints, signing_in, tokens
+from alicem.provider import authorize, chip_endpoints, discovery, logout, records, signin_endpoints, signing_in, tokens
 from alicem.provider.checks import ProtocolError
 from alicem.provider.client_authentication import authenticate
 from alicem.provider.client_keys import KeysUnavailable
@@ -45,6 +45,7 @@ def routes(provider: Provider) -> list[BaseRoute]:
         at("/userinfo", userinfo, "GET", "POST"),
         at("/end_session", end_session, "GET", "POST"),
         *(at(path, handler, *methods) for path, handler, methods in signin_endpoints.TABLE),
+        *chip_endpoints.routes(provider),
     ]
 
 

@@ -50,6 +50,14 @@ signins = Table(
     Column("claims", Text, comment="JWE to browser_key"),
 )
 
+chip_proofs = Table(
+    "chip_proofs",
+    metadata,
+    Column("signin", String(22), primary_key=True),
+    Column("expires_at", Int64, nullable=False, index=True, comment="Unix time: the sign-in's"),
+    Column("proof", LargeBinary, nullable=False, comment="keyed hash of sign-in, phone and the key the chip proved"),
+)
+
 codes = Table(
     "codes",
     metadata,
@@ -139,6 +147,30 @@ def take_ended(connection: Connection, signin: str, browser_key: bytes, now: dat
     return _signin(_TAKE_ENDED.first(connection, name=signin, key=browser_key, at=int(now.timestamp())))
 
 
+def add_chip_proof(connection: Connection, signin: str, proof: bytes, expires_at: int) -> None:
+    """What a chip proved for this sign-in, in the place of what one proved before."""
+    connection.execute(delete(chip_proofs).where(chip_proofs.c.signin == signin))
+    connection.execute(insert(chip_proofs).values(signin=signin, proof=proof, expires_at=expires_at))
+
+
+def has_chip_proof(connection: Connection, signin: str) -> bool:
+    """Whether a chip was proven for this sign-in."""
+    return connection.execute(select(chip_proofs.c.signin).where(chip_proofs.c.signin == signin)).first() is not None
+
+
+def take_chip_proof(connection: Connection, signin: str, now: datetime) -> bytes | None:
+    """The proof, once, while the sign-in lives."""
+    taken = connection.execute(
+        delete(chip_proofs)
+        .where(chip_proofs.c.signin == signin)
+        .returning(chip_proofs.c.proof, chip_proofs.c.expires_at)
+    ).first()
+    if taken is None or taken.expires_at <= now.timestamp():
+        return None
+    proof: bytes = taken.proof
+    return proof
+
+
 def add_code(connection: Connection, code_hash: bytes, sealed: bytes, expires_at: int) -> None:
     _ADD_CODE.run(connection, code_hash=code_hash, sealed=sealed, expires_at=expires_at)
 
@@ -163,8 +195,9 @@ def revoke(connection: Connection, code_hash: bytes) -> bool:
 
 
 def expire(connection: Connection, now: datetime) -> None:
-    """Erase what is over: codes, tokens, claims nobody fetched, and sign-ins after their afterlife. For a job, every minute."""
+    """Erase what is over: proofs of chips, codes, tokens, claims nobody fetched, and sign-ins after their afterlife. For a job, every minute."""
     at = int(now.timestamp())
+    connection.execute(delete(chip_proofs).where(chip_proofs.c.expires_at <= at))
     connection.execute(delete(codes).where(codes.c.expires_at <= at))
     connection.execute(delete(access_tokens).where(access_tokens.c.expires_at <= at))
     connection.execute(delete(signins).where(signins.c.expires_at <= at - int(AFTERLIFE.total_seconds())))

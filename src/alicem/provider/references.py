@@ -19,14 +19,22 @@ def make(secret: bytes, signin: str, now: datetime) -> str:
     return f"{signin}.{slot}.{_tag(secret, signin, str(slot))}"
 
 
-def resolve(secrets: Iterable[bytes], reference: str, now: datetime) -> str | None:
-    """The sign-in this reference names, while it lives."""
+def named(secrets: Iterable[bytes], reference: str) -> str | None:
+    """The sign-in this reference names, whether or not it still lives: for a phone that has fetched its request."""
     parts = reference.split(".")
     if len(parts) != 3 or not SIGNIN.fullmatch(parts[0]) or not re.fullmatch(r"[0-9]{1,12}", parts[1]):
         return None
     signin, slot, tag = parts
-    age = int(now.timestamp()) // SLOT - int(slot)
-    return signin if age in (0, 1) and _known(secrets, signin, slot, tag) else None
+    return signin if _known(secrets, signin, slot, tag) else None
+
+
+def resolve(secrets: Iterable[bytes], reference: str, now: datetime) -> str | None:
+    """The sign-in this reference names, while it lives."""
+    signin = named(secrets, reference)
+    if signin is None:
+        return None
+    age = int(now.timestamp()) // SLOT - int(reference.split(".")[1])
+    return signin if age in (0, 1) else None
 
 
 def state_of(secret: bytes, signin: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from alicem import jose
-from alicem.provider import references
+from alicem.evidence import Level
+from alicem.provider import chip_proof, references
 from alicem.provider.authorize import Asked
-from alicem.provider.claims import QUERY, claims_of, dcql
+from alicem.provider.claims import QUERY, Claim, claims_of, dcql
 from alicem.provider.room import Provider, verifier_id
 
 _BROWSERS = (  # first match wins: the later ones name themselves as the earlier ones too
@@ -84,7 +85,7 @@ def make(
         "state": references.state_of(provider.transaction_secret(now), signin),
         "iat": int(now.timestamp()),
         "exp": exp,
-        "dcql_query": dcql(claims_of(asked.scopes)),
+        "dcql_query": dcql(_shown(asked)),
         "client_metadata": _metadata(signin, answer_to),
         "transaction_data": [jose.b64(json.dumps(_transaction(asked, asker), ensure_ascii=False).encode())],
     }
@@ -98,9 +99,15 @@ def read(request_object: str) -> dict[str, Any]:
 
 
 def transaction(request_object: str) -> dict[str, Any]:
-    """What it says to the person: asker, level, browser, region."""
+    """What it says to the person: asker, level, browser, region, whether the document is read again."""
     said: dict[str, Any] = json.loads(jose.unb64(read(request_object)["transaction_data"][0]))
     return said
+
+
+def _shown(asked: Asked) -> tuple[Claim, ...]:
+    """What the client asked and may have; and for a document that is read again, what its chip is compared with."""
+    claims = claims_of(asked.scopes)
+    return (*claims, chip_proof.CLAIM) if asked.level == Level.HIGH else claims
 
 
 def _metadata(signin: str, answer_to: EllipticCurvePublicKey) -> dict[str, Any]:
@@ -120,5 +127,5 @@ def _transaction(asked: Asked, asker: Asker) -> dict[str, Any]:
         "level": asked.level.acr,
         "browser": asker.browser,
         "region": asker.region,
-        "chip": False,
+        "chip": asked.level == Level.HIGH,
     }

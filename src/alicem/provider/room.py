@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from alicem import jose
+from alicem.enrolment.pool import Pool
 from alicem.evidence import Level
 from alicem.keys import KeyRing, SigningKey
 from alicem.provider.client_keys import ClientKeys
@@ -31,7 +32,7 @@ ID_TOKEN_LIFE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Provider:
-    """`reachable`: the highest level a sign-in can prove here. Device key and code give substantial; high needs the chip read again."""
+    """`chips`: processes that read a document again at a sign-in; None where none is read."""
 
     settings: Settings
     store: Store
@@ -40,7 +41,7 @@ class Provider:
     clock: Clock
     rng: Random
     pages: Pages
-    reachable: Level = Level.SUBSTANTIAL
+    chips: Pool | None = None
     waiting: Waiting = field(default_factory=Waiting)
 
     @property
@@ -48,9 +49,19 @@ class Provider:
         """`iss` everywhere; equal to discovery's byte for byte."""
         return self.settings.service.origin
 
+    @property
+    def reachable(self) -> Level:
+        """The highest level a sign-in can prove here. Device key and code give substantial; high needs the chip read again."""
+        return Level.SUBSTANTIAL if self.chips is None else Level.HIGH
+
     @cached_property
     def limit(self) -> Limit:
         return Limit(self.settings.limits.sign_ins_per_minute_and_address, 60, self.clock)
+
+    @cached_property
+    def phone_limit(self) -> Limit:
+        """Of what phones fetch, answer and read."""
+        return Limit(self.settings.limits.instructions_per_minute_and_address, 60, self.clock)
 
     def transaction_secret(self, now: datetime) -> bytes:
         """What makes references, states and response keys now."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from alicem import jose, journal, reasons
+from alicem.evidence import Level
 from alicem.provider import answers, events, records, references, request_objects, signing_in, tokens
 from alicem.provider.authorize import redirection
 from alicem.provider.claims import claims_of
@@ -120,16 +121,22 @@ async def cancel(provider: Provider, request: Request) -> Response:
 
 async def give_request(provider: Provider, request: Request) -> Response:
     """The phone fetches the signed request object (RFC 9101 §5.2.3)."""
+    if not provider.phone_limit.admits(request):
+        return _limited()
     now = provider.clock()
     name = references.resolve(provider.transaction_secrets, request.path_params["reference"], now)
     signin = await provider.store.look_up(lambda connection: records.find_signin(connection, name)) if name else None
     if signin is None or signin.outcome != WAITING or not signin.alive(now):
         return JSONResponse({"outcome": "signin_expired"}, 404, NOT_STORED)
+    if signin.level == Level.HIGH and provider.chips is not None:
+        provider.chips.warm()  # ready by the time the person has typed number and code
     return Response(signin.request_object, media_type="application/oauth-authz-req+jwt", headers=NOT_STORED)
 
 
 async def take_answer(provider: Provider, request: Request) -> Response:
     """The phone's answer (OpenID4VP 1.0 §8.2, `direct_post.jwt`)."""
+    if not provider.phone_limit.admits(request):
+        return _limited()
     try:
         given = await form_of(request, _MOST_ANSWER)
     except Unreadable:
@@ -137,6 +144,10 @@ async def take_answer(provider: Provider, request: Request) -> Response:
     outcome = await answers.receive(provider, given)
     refused = outcome == answers.DONE and "error" in given  # done for the phone: its refusal was taken
     return _answered(outcome, answers.refusal_of(given) if refused else outcome)
+
+
+def _limited() -> Response:
+    return JSONResponse({"outcome": "rate_limited"}, 429, {**NOT_STORED, "Retry-After": "60"})
 
 
 def _answered(outcome: str, ended: str) -> Response:

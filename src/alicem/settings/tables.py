@@ -136,6 +136,8 @@ class Limits:
     """Tries begun, whatever came of them: nobody breaks off until a challenge comes that suits a recording."""
     session_processes: int | None = None
     """Sessions that read a chip or a face at once; by default one a core."""
+    sign_in_chips: int = 32
+    """Documents read again at sign-ins at once, each by a small process of its own."""
     session_queue: int = 50
     """People who may wait for one of these; whoever comes after them is told to come back."""
     session_wait_seconds: float = 300.0
@@ -178,6 +180,12 @@ class Wallets:
 
 
 @dataclass(frozen=True)
+class SignIn:
+    chip: bool = True
+    """Whether a document can be read again at a sign-in; without it `eidas3` cannot be reached."""
+
+
+@dataclass(frozen=True)
 class Settings:
     service: Service
     database: Database
@@ -192,3 +200,4 @@ class Settings:
     metrics: Metrics = Metrics()
     traces: Traces = Traces()
     wallets: Wallets = Wallets()
+    sign_in: SignIn = SignIn()
