@@ -12,8 +12,9 @@ from PIL import Image
 
 from alicem.broker.claims import parse
 from alicem.demo import portraits
-from alicem.demo.personas import FOLDER, KINDS, Persona, load, load_one, registry_person
+from alicem.demo.personas import FOLDER, KINDS, Persona, load, load_one
 from alicem.demo.specimen import Documents, SpecimenState
+from alicem.demo.town import registry_person
 from alicem.enrolment.document import kind_of
 from alicem.enrolment.identity import civil_identity
 from alicem.enrolment.registry_client import CivilStatus

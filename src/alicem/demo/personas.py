@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alicem.demo import portraits
-from alicem.registry import CivilStatus, Document, Person
 from alicem.settings import SettingsError, read
 from emrtd.dates import PartialDate, full_date
 from emrtd.errors import EmrtdError
 from emrtd.softchip import ChipProfile, Description
-from emrtd.softchip.personalise import zone_date
 
 FOLDER = Path(__file__).parent / "personas"
 KINDS: Mapping[str, tuple[Literal["TD3", "TD1"], str]] = {"passport": ("TD3", "P"), "residence_permit": ("TD1", "IR")}
@@ -157,21 +155,6 @@ class Persona:
             chip_authentication=self.chip.chip_authentication,
             chip_authentication_told=self.chip.chip_authentication_told,
         )
-
-
-def registry_person(persona: Persona) -> Person:
-    """The persona as the State's registry holds them."""
-    document, held = persona.document, persona.registry
-    civil_status = CivilStatus(**{name: getattr(held, name) for name in CivilStatus.__dataclass_fields__})
-    entry = Document(
-        issuer=document.issuer,
-        kind=document.kind,
-        number=document.number,
-        birth_date=zone_date(document.born),
-        expiry_date=f"{document.expiry_date:%y%m%d}",
-        status="valid" if held.status == "deceased" else held.status,
-    )
-    return Person(civil_status, held.address, (entry,), deceased=held.status == "deceased")
 
 
 @cache

@@ -33,7 +33,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from alicem.demo import actor, personas, portraits
 from alicem.demo.mailbox import MailBox, mailbox_routes
 from alicem.demo.own_portrait import OwnPortraits, PictureGone, portrait_routes
-from alicem.demo.personas import Persona, registry_person
+from alicem.demo.personas import Persona
 from alicem.demo.services.catalogue import SERVICES
 from alicem.demo.specimen import WRONG, Documents, SpecimenState
 from alicem.face.models import PackageError
@@ -43,7 +43,7 @@ from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
 from emrtd.softchip import ChipDocument, SoftChip
 
-__all__ = ["WRONG", "SpecimenState", "StageSettings", "app", "registry_person", "serve"]
+__all__ = ["WRONG", "SpecimenState", "StageSettings", "app", "serve"]
 
 STATIC = Path(__file__).parent / "static"
 _COMMANDS = 4000  # of one connection to a chip

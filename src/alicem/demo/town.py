@@ -23,10 +23,11 @@ from string import Template
 import httpx
 
 from alicem import keys, registry
-from alicem.demo.personas import Persona, registry_person
+from alicem.demo.personas import Persona
 from alicem.demo.services.catalogue import SERVICES
 from alicem.demo.specimen import SpecimenState
 from alicem.settings import Database
+from emrtd.softchip.personalise import zone_date
 
 CONFIG = Path(__file__).parent / "config"
 PORTS = 7
@@ -179,6 +180,23 @@ def _people(town: Town, personas: Sequence[Persona]) -> None:
         for persona in personas:
             registry.add(connection, registry_person(persona))
     store.close()
+
+
+def registry_person(persona: Persona) -> registry.Person:
+    """The persona as the State's registry holds them."""
+    document, held = persona.document, persona.registry
+    civil_status = registry.CivilStatus(
+        **{name: getattr(held, name) for name in registry.CivilStatus.__dataclass_fields__}
+    )
+    entry = registry.Document(
+        issuer=document.issuer,
+        kind=document.kind,
+        number=document.number,
+        birth_date=zone_date(document.born),
+        expiry_date=f"{document.expiry_date:%y%m%d}",
+        status="valid" if held.status == "deceased" else held.status,
+    )
+    return registry.Person(civil_status, held.address, (entry,), deceased=held.status == "deceased")
 
 
 def _write_settings(town: Town) -> None:
