@@ -20,6 +20,7 @@ from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.demo import headless, personas, town
 from alicem.demo.personas import Persona
 from alicem.demo.search import SearchIsBlind
+from alicem.demo.services import SERVICES
 from alicem.reasons import load
 
 WRONG = ("face", "document", "code", "chip")
@@ -32,6 +33,9 @@ def demo(
     wrong: Annotated[
         str, typer.Option("--wrong", help="what goes wrong: face, document, code or chip (with --headless)")
     ] = "",
+    service: Annotated[
+        str, typer.Option("--service", help=f"where to sign in: {', '.join(SERVICES)} (with --headless)")
+    ] = "demarches",
     port: Annotated[int, typer.Option("--port", help="first of seven ports in a row", min=1024, max=65528)] = 8000,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="keep everything here (default: a temporary folder)")
@@ -43,6 +47,8 @@ def demo(
         fail(f"no such persona: {persona}. There are {', '.join(sorted(people))}", USAGE)
     if wrong and wrong not in WRONG:
         fail(f"--wrong is one of {', '.join(WRONG)}", USAGE)
+    if service not in SERVICES:
+        fail(f"--service is one of {', '.join(SERVICES)}", USAGE)
     build_with_progress()
     with _folder(folder) as place:
         here = town.Town(place, port)
@@ -50,7 +56,7 @@ def demo(
             town.check_ports(here)
             town.found(here, tuple(people.values()))
             if headless_:
-                asyncio.run(_headless(here, people[persona], wrong, json_))
+                asyncio.run(_headless(here, people[persona], wrong, service, json_))
             else:
                 asyncio.run(_in_browser(here))
         except (town.TownFailed, SearchIsBlind) as failed:
@@ -70,11 +76,11 @@ def _folder(given: Path | None) -> Iterator[Path]:
     yield given.resolve()
 
 
-async def _headless(here: town.Town, persona: Persona, wrong: str, as_json: bool) -> None:
+async def _headless(here: town.Town, persona: Persona, wrong: str, service: str, as_json: bool) -> None:
     display = Display(persona, wrong)
     async with town.running(here):
         with display:
-            report = await headless.journey(here, persona, wrong, display.show)
+            report = await headless.journey(here, persona, wrong, display.show, service)
     if as_json:
         out(report.to_json())
     display.conclude(report)
@@ -136,11 +142,8 @@ class Display:
         """One last line: who the service saw, or why not."""
         err.print()
         if report.service is not None:
-            claims = report.service["claims"]
-            who = f"{claims.get('given_name', '')} {claims.get('family_name', '')}".strip()
-            err.print(
-                f"The service sees {who}, born {claims.get('birthdate')}, level {report.service['acr']}.", markup=False
-            )
+            seen = ", ".join(f"{name} {value}" for name, value in report.service["claims"].items())
+            err.print(f"The service sees {seen}; level {report.service['acr']}.", markup=False, soft_wrap=True)
         if report.refused_because is not None:
             reason = load()[report.refused_because]
             err.print(f"Refused: {reason.name}. {reason.en.cause} {reason.en.next}", markup=False)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import httpx
 from alicem.demo import portraits, traces
 from alicem.demo.personas import Persona
 from alicem.demo.search import LEAST, proven
+from alicem.demo.services import SERVICES, expected
 from alicem.demo.town import Town, TownFailed
 from alicem.demo.visitor import VisitFailed, visit
 from alicem.reasons import load
@@ -120,15 +122,17 @@ async def phone_of(town: Town, persona: Persona, wrong: str, clock: Clock, state
         await child.wait()
 
 
-async def journey(town: Town, persona: Persona, wrong: str, show: Show) -> Report:
-    """Enrol, sign in, search. Raises `TownFailed` for what is nobody's refusal."""
-    report = await way_in(town, persona, wrong, show, town.folder / "phone")
+async def journey(town: Town, persona: Persona, wrong: str, show: Show, service: str = "demarches") -> Report:
+    """Enrol, sign in at a sample service, search. Raises `TownFailed` for what is nobody's refusal."""
+    report = await way_in(town, persona, wrong, show, town.folder / "phone", service)
     report.store = examine(town, [persona])
     report.ok = report.ok and not report.store["identity_found"] and not report.store["face"]["found"]
     return report
 
 
-async def way_in(town: Town, persona: Persona, wrong: str, show: Show, phone: Path) -> Report:
+async def way_in(
+    town: Town, persona: Persona, wrong: str, show: Show, phone: Path, service: str = "demarches"
+) -> Report:
     """Enrol and sign in; what is left behind is not looked for. `phone`: the phone's folder. Raises `TownFailed`."""
     report = Report()
     clock = Clock(report, show)
@@ -138,15 +142,18 @@ async def way_in(town: Town, persona: Persona, wrong: str, show: Show, phone: Pa
         if told["tell"] == "enrolled":
             report.receipt = told["receipt"]
             clock.step(SIGN_IN)
-            await _sign_in(town, person, report)
+            await _sign_in(f"{town.services}/{service}", person, report)
         else:
             report.refused_because = told["reason"]
         clock.end()
-    report.ok = report.service is not None and report.service["claims"] == dict(persona.expected)
+    learned = None if report.service is None else report.service["claims"]
+    report.ok = learned is not None and learned == expected(
+        SERVICES[service], persona.expected, datetime.now(UTC).date()
+    )
     return report
 
 
-async def _sign_in(town: Town, phone: Phone, report: Report) -> None:
+async def _sign_in(service: str, phone: Phone, report: Report) -> None:
     refused: list[str] = []
 
     async def approve(link: str, number: str) -> None:
@@ -155,7 +162,7 @@ async def _sign_in(town: Town, phone: Phone, report: Report) -> None:
             refused.append(told["reason"])
 
     try:
-        visited = await visit(town.service, approve)
+        visited = await visit(service, approve)
     except VisitFailed as failed:
         known = failed.reason if failed.reason in load() else "internal"
         report.refused_because = refused[0] if refused else known
