@@ -177,6 +177,7 @@ def make_world(
     database: str | None = None,
     extra_callback: str = CALLBACK,
     level_of_keys: Mapping[str, str] | None = None,
+    master: bytes | None = None,
     **limits: int,
 ) -> World:
     """Start one. `database`: its url, by default of a file in `folder`. `extra_callback`: one more address of the client `other`."""
@@ -193,7 +194,7 @@ def make_world(
     clients = CLIENTS.format(callback=CALLBACK, farewell=FAREWELL, scopes=scopes, extra=extra_callback)
     settings.service.clients.write_text(clients)
     clock = Clock()
-    ring = keys.create(settings.keys.file, os.urandom(32), now=clock(), rng=os.urandom, host="localhost")
+    ring = keys.create(settings.keys.file, master or os.urandom(32), now=clock(), rng=os.urandom, host="localhost")
     store = Store(settings.database.url)
     metadata.create_all(store.engine)
     served = Restartable()
@@ -265,9 +266,12 @@ class Person:
     code: str = CODE
 
 
-def evidence(identity: CivilIdentity, email: str, *, level: Level, specimen: bool, mark: str) -> Evidence:
+def evidence(
+    identity: CivilIdentity, email: str, *, level: Level, specimen: bool, mark: str, chip_key: bytes | None = None
+) -> Evidence:
     now = datetime.now(UTC)
-    document = DocumentFacts("passport", "FRA", date(2034, 1, 31), secrets.token_bytes(32), "ecdsa", f"k1:{mark}")
+    chip_key = chip_key or secrets.token_bytes(32)
+    document = DocumentFacts("passport", "FRA", date(2034, 1, 31), chip_key, "ecdsa", f"k1:{mark}")
     return Evidence(
         path=EnrolmentPath.FACE,
         level=level,
@@ -293,10 +297,13 @@ def enrol(
     specimen: bool = False,
     lifetime: timedelta = timedelta(days=365),
     active: bool = True,
+    chip_key: bytes | None = None,
+    access_key: Mapping[str, str] | None = None,
 ) -> Person:
     """Someone who has been through enrolment, with the phone's state as phone-state.md gives it."""
     world.people += 1
-    proven = evidence(identity, email, level=level, specimen=specimen, mark=secrets.token_hex(16))
+    mark = secrets.token_hex(16)
+    proven = evidence(identity, email, level=level, specimen=specimen, mark=mark, chip_key=chip_key)
     phone, share = new_phone(world.origin, "fr", os.urandom), secrets.token_bytes(32)
     device_key = phone.device_key.public_key()
     new = NewAccount(
@@ -332,7 +339,9 @@ def enrol(
     storage = Storage(world.folder / f"phone{world.people}")
     phone = type(phone)(**{**vars(phone), "account": str(number), "anchor": anchor(issuer)})
     storage.save(phone)
-    storage.save_vault(seal_vault(phone, share, {"credential": token, "history": []}, os.urandom))
+    storage.save_vault(
+        seal_vault(phone, share, {"credential": token, "access_key": access_key, "history": []}, os.urandom)
+    )
     http = httpx.AsyncClient(base_url=world.origin, timeout=30)
     return Person(number, Device(storage, http, world.clock, os.urandom, phone), identity, email)
 
