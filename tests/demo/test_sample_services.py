@@ -3,70 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from string import Template
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
+from small_town import small_town
 
-from alicem.broker import BrokerSettings
-from alicem.broker.app import app as broker_app
-from alicem.demo import identifiant, personas
+from alicem.demo import personas
 from alicem.demo.identifiant.app import PASSWORD, TRIES
 from alicem.demo.services import SERVICES
-from alicem.demo.services import app as services
 from alicem.demo.services.sites import KINDS, kind_of
-from alicem.demo.town import CONFIG, SHARED_SECRETS, Town
+from alicem.demo.town import Town
 from alicem.demo.visitor import Browser, Visited, VisitFailed, visit
-from alicem.settings import read
-from free_ports import free_ports
 
 HOME = {name: f"/{name}" for name in SERVICES}
 
 
-@contextmanager
-def served(application: Starlette, address: str) -> Iterator[None]:
-    port = int(address.rsplit(":", 1)[1])
-    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield
-    server.should_exit = True
-    thread.join(10)
-
-
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """Broker, services and the other provider with the demonstration's own settings; Alicem is away."""
-    here = Town(tmp_path_factory.mktemp("town"), free_ports())
-    for template in CONFIG.rglob("*.toml"):
-        write(here.folder / template.relative_to(CONFIG), Template(template.read_text()).substitute(here.addresses))
-    for number, files in enumerate(SHARED_SECRETS):
-        for file in files:
-            write(here.folder / file, f"{number:040}")
-    broker = read(BrokerSettings, here.folder / "broker" / "broker.toml")
-    sites = read(services.ServicesSettings, here.folder / "services" / "services.toml")
-    other = read(identifiant.IdentifiantSettings, here.folder / "identifiant" / "identifiant.toml")
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        patch.chdir(here.folder / "broker")
-        stack.enter_context(served(broker_app(broker), here.broker))
-        stack.enter_context(served(services.app(sites), here.services))
-        stack.enter_context(served(identifiant.app(other), here.identifiant))
+    with small_town(tmp_path_factory.mktemp("town")) as here:
         yield here
-
-
-def write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
 
 
 async def nobody(_link: str, _number: str) -> None:

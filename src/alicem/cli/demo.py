@@ -37,6 +37,9 @@ def demo(
         str, typer.Option("--service", help=f"where to sign in: {', '.join(SERVICES)} (with --headless)")
     ] = "demarches",
     port: Annotated[int, typer.Option("--port", help="first of seven ports in a row", min=1024, max=65528)] = 8000,
+    provider_only: Annotated[
+        bool, typer.Option("--provider-only", help="no broker and no services: to connect a client of one's own")
+    ] = False,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="keep everything here (default: a temporary folder)")
     ] = None,
@@ -49,9 +52,11 @@ def demo(
         fail(f"--wrong is one of {', '.join(WRONG)}", USAGE)
     if service not in SERVICES:
         fail(f"--service is one of {', '.join(SERVICES)}", USAGE)
+    if headless_ and provider_only:
+        fail("--headless signs in at a service: it needs them all", USAGE)
     build_with_progress()
     with _folder(folder) as place:
-        here = town.Town(place, port)
+        here = town.Town(place, port, town.AROUND_THE_PROVIDER if provider_only else frozenset())
         try:
             town.check_ports(here)
             town.found(here, tuple(people.values()))
@@ -96,7 +101,8 @@ async def _in_browser(here: town.Town) -> None:
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     async with town.running(here) as children:
-        for line in _welcome(here, os.environ.get("SSH_CONNECTION", "")):
+        lines = _for_developers(here) if here.without else _welcome(here, os.environ.get("SSH_CONNECTION", ""))
+        for line in lines:
             err.print(line, soft_wrap=True)
         stopped = asyncio.create_task(stop.wait())
         fallen = asyncio.create_task(town.first_to_fall(here, children))
@@ -116,6 +122,16 @@ def _welcome(here: town.Town, ssh_connection: str) -> Iterator[str]:
         forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in here.visited_ports)
         yield "\n  You are here over ssh. Type this on the machine where your browser is, then open the same address:"
         yield f"  ssh {forwards} {server}"
+
+
+def _for_developers(here: town.Town) -> Iterator[str]:
+    """Where the provider is, where its clients are written, who may sign in."""
+    yield f"\n  Issuer         [bold]{here.alicem}[/bold]"
+    yield f"  Discovery      {here.alicem}/.well-known/openid-configuration"
+    yield f"  Clients        {here.provider_folder}/clients.toml (read again while it runs)"
+    yield f"  Somebody       alicem phone enrol --state phone --origin {here.alicem} --stage {here.stage}"
+    yield f"  Letters, faces {here.stage}/"
+    yield "\n  A provider of specimens, nothing real: docs/integrate.md says what to do next. Ctrl-C ends it."
 
 
 class Display:

@@ -31,6 +31,8 @@ from emrtd.softchip.personalise import zone_date
 
 CONFIG = Path(__file__).parent / "config"
 PORTS = 7
+AROUND_THE_PROVIDER = frozenset({"broker", "services", "identifiant"})
+"""What a developer who connects a client to the provider brings along."""
 START_SECONDS = 60.0
 STOP_SECONDS = 8.0
 SIGNED_BEFORE = timedelta(days=30)
@@ -63,6 +65,8 @@ class Town:
     folder: Path
     base: int
     """First of seven ports in a row: provider, broker, services, stage, registry, mail, the other provider."""
+    without: frozenset[str] = frozenset()
+    """Parts that are not started."""
 
     @property
     def alicem(self) -> str:
@@ -120,7 +124,7 @@ class Town:
     def parts(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         """Name, address and command of each process."""
         config = self.folder
-        return (
+        every = (
             (
                 "registry",
                 self.registry,
@@ -140,6 +144,7 @@ class Town:
                 ("-m", "alicem.demo.identifiant", "--config", f"{config}/identifiant/identifiant.toml"),
             ),
         )
+        return tuple(one for one in every if one[0] not in self.without)
 
 
 def check_ports(town: Town) -> None:

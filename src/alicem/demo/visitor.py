@@ -55,6 +55,7 @@ class Page:
     """Of a page, what a visitor uses: its address, forms, elements by id, listed claims, alerts."""
 
     url: str
+    text: str = ""
     forms: list[Form] = field(default_factory=list)
     by_id: dict[str, dict[str, str]] = field(default_factory=dict)
     listed: dict[str, str] = field(default_factory=dict)
@@ -76,7 +77,7 @@ async def visit(
         page = await browser.submit(await browser.open(service), ends="/sign-in")
         page = await browser.submit(page, provider=provider)
         if password is None:
-            page = await _approved(browser, page, approve)
+            page = await approved(browser, page, approve)
         else:
             page = await browser.submit(page, ends="/sign-in", **password)
         if page.failure:
@@ -90,7 +91,7 @@ async def visit(
         return Visited(claims=claims, sub=claims.pop("sub"), acr=answer["acr"], listed=listed)
 
 
-async def _approved(browser: Browser, page: Page, approve: Approve) -> Page:
+async def approved(browser: Browser, page: Page, approve: Approve) -> Page:
     """Alicem's sign-in page: the person approves on the phone while the page waits."""
     if page.failure:
         raise VisitFailed(page.failure)
@@ -179,7 +180,7 @@ def _origin(url: str) -> str:
 
 
 def _read(answer: httpx.Response) -> Page:
-    reader = _Reader(Page(str(answer.url)))
+    reader = _Reader(Page(str(answer.url), answer.text))
     reader.feed(answer.text)
     return reader.page
 
