@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "enrolment": GROUND | {"store", "keys", "journal", "web", "credential", "accounts", "face"},
     "provider": GROUND | {"store", "keys", "journal", "web", "credential", "accounts", "enrolment"},
     "registry": {"cog", "store", "settings"},
-    "broker": {"cog", "store", "settings", "web", "evidence"},
+    "broker": {"cog", "store", "settings", "web", "evidence", "log"},
     "phone": {"cog", "jose", "reasons", "credential", "enrolment"},
     "watch": {"reasons", "store"},
     "standing": {"store", "keys", "journal", "enrolment", "watch"},

@@ -169,7 +169,8 @@ class Service:
         return self._keep(self.browser.get(self._whole(url), headers=self._headers()))
 
     def post(self, path: str, **form: str) -> httpx.Response:
-        return self._keep(self.browser.post(self._whole(path), data=form, headers=self._headers()))
+        headers = self._headers() | {"origin": self.origin}
+        return self._keep(self.browser.post(self._whole(path), data=form, headers=headers))
 
     def _whole(self, url: str) -> str:
         return url if url.startswith("http") else self.origin + url

@@ -16,7 +16,7 @@ from alicem.broker.app import app as application
 
 
 def listed(page: httpx.Response) -> dict[str, str]:
-    found = re.findall(r'<dd data-claim="(\w+)">([^<]*)</dd>', page.text)
+    found = re.findall(r'data-claim="(\w+)">([^<]*)<', page.text)
     return {name: html.unescape(value) for name, value in found}
 
 
@@ -123,7 +123,8 @@ def test_a_provider_signs_as_configured(
 ) -> None:
     provider.algorithm, provider.signed_userinfo = signature, signed
     file = settings.providers / "small.toml"
-    file.write_text(file.read_text().replace("ES256", signature))
+    how = "jwt" if signed else "json"
+    file.write_text(file.read_text().replace("ES256", signature) + f'userinfo = "{how}"\n')
     origin = serve(application(settings), int(settings.origin.rsplit(":", 1)[1]))  # type: ignore[operator]
     service = Service(origin)
     assert service.userinfo(service.redeem(service.code()).json()["access_token"]).json()["family_name"] == "DUBOIS"
@@ -144,8 +145,9 @@ def test_logout_returns_only_where_the_service_said(origin: str) -> None:
         params={"id_token_hint": hint, "post_logout_redirect_uri": Service.BACK + "/out", "state": "42"},
     )
     assert out.headers["location"] == f"{Service.BACK}/out?state=42"
-    for hint_given, where in ((hint, "http://evil.example/"), (hint[:-4] + "AAAA", Service.BACK + "/out")):
-        page = httpx.get(
-            f"{origin}/end_session", params={"id_token_hint": hint_given, "post_logout_redirect_uri": where}
-        )
-        assert page.status_code == 200
+    elsewhere = {"id_token_hint": hint, "post_logout_redirect_uri": "http://evil.example/"}
+    assert httpx.get(f"{origin}/end_session", params=elsewhere).headers["location"] == "/signed-out"
+    for wrong in ({"id_token_hint": hint[:-4] + "AAAA"}, {}, {"id_token_hint": hint, "client_id": "private-id"}):
+        asked = httpx.get(f"{origin}/end_session", params=wrong | {"post_logout_redirect_uri": Service.BACK + "/out"})
+        assert asked.status_code == 200, "nobody is signed out by a mere link"
+        assert 'action="/sign-out"' in asked.text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,16 +18,22 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from alicem.broker import openid, rnipp, signin
+from alicem import log
+from alicem.broker import caretaker, history, information, logout, openid, rnipp, signin
 from alicem.broker.folder import Folder
-from alicem.broker.keys import EncryptionKeys, pseudonym_secret, signing_key
+from alicem.broker.keys import EncryptionKeys, derived, pseudonym_secret, signing_key
+from alicem.broker.limits import Limit
 from alicem.broker.parts import Parts
-from alicem.broker.providers import Provider, read_provider
+from alicem.broker.post import Post
+from alicem.broker.providers import read_provider
+from alicem.broker.service_keys import ServiceKeys
 from alicem.broker.services import read_service
 from alicem.broker.settings import BrokerSettings
+from alicem.broker.under_way import NoSuchSignIn, NotFromOurPage, TooMany
 from alicem.settings import read
 from alicem.store import Store, upgrade
 from alicem.web.headers import SecurityHeaders
+from alicem.web.http import BoundedHttp
 from alicem.web.pages import Pages
 from alicem.web.static_files import static_routes
 
@@ -35,20 +42,69 @@ STYLES = Path(__file__).parent / "static" / "broker.css"
 
 _Endpoint = Callable[[Parts, Request], Awaitable[Response]]
 
+
+async def home(parts: Parts, request: Request) -> Response:
+    return parts.pages.render(request, "broker/home.html")
+
+
 ROUTES: tuple[tuple[str, str, _Endpoint], ...] = (
-    ("GET", "/", signin.home),
+    ("GET", "/", home),
     ("GET", "/.well-known/openid-configuration", openid.configuration),
     ("GET", "/jwks", openid.jwks),
+    ("GET", "/client/keys", openid.client_keys),
     ("GET", "/authorize", signin.authorize),
     ("GET", "/choice", signin.choice),
     ("POST", "/depart", signin.depart),
     ("GET", "/callback/{provider}", signin.callback),
-    ("GET", "/information", signin.information),
-    ("POST", "/decide", signin.decide),
+    ("GET", "/information", information.information),
+    ("POST", "/decide", information.decide),
     ("POST", "/token", openid.token),
     ("GET", "/userinfo", openid.userinfo),
-    ("GET", "/end_session", openid.end_session),
+    ("POST", "/userinfo", openid.userinfo),
+    ("GET", "/end_session", logout.end_session),
+    ("GET", "/logged-out/{provider}", logout.returned),
+    ("POST", "/sign-out", logout.sign_out),
+    ("GET", "/signed-out", logout.signed_out),
+    ("GET", "/history", history.page),
+    ("POST", "/history", history.change),
+    ("POST", "/history/enter", history.enter),
 )
+
+
+def parts_of(settings: BrokerSettings, clock: Callable[[], datetime], rng: Callable[[int], bytes]) -> Parts:
+    """Everything put together; brings the database to the newest schema and makes keys at first start. Raises `SettingsError`."""
+    services = Folder(settings.services, read_service, clock)
+    providers = Folder(settings.providers, read_provider, clock)
+    encryption = EncryptionKeys(settings.encryption_file)
+    encryption.have(caretaker.encrypting(providers.all().values()), clock())
+    pseudonyms = pseudonym_secret(settings.pseudonym_file, rng)
+    key, register = signing_key(settings.key_file), rnipp.load(settings.rnipp)
+    store = Store(settings.database.url)
+    upgrade(store.engine, VERSIONS)
+    client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+
+    def unix() -> int:
+        return int(clock().timestamp())
+
+    return Parts(
+        settings=settings,
+        service_files=services,
+        provider_files=providers,
+        store=store,
+        key=key,
+        encryption=encryption,
+        pseudonyms=pseudonyms,
+        history_key=derived(pseudonyms, "history"),
+        register=register,
+        pages=Pages(demo_origin=settings.demo_origin),
+        client=client,
+        service_keys=ServiceKeys(client, unix),
+        arrivals=Limit(settings.sign_ins_per_minute_and_address, unix),
+        failures=Limit(settings.sign_ins_per_minute_and_address, unix),
+        post=Post(settings.mail, derived(pseudonyms, "letters"), rng),
+        clock=clock,
+        rng=rng,
+    )
 
 
 def app(
@@ -56,36 +112,23 @@ def app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     rng: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Starlette:
-    """The application; brings its database to the newest schema and makes its key and its secret at first start. Raises `SettingsError`."""
-    services = Folder(settings.services, read_service, clock)
-    providers = Folder(settings.providers, read_provider, clock)
-    encryption = EncryptionKeys(settings.encryption_file)
-    encryption.have(encrypting(providers.all().values()), clock())
-    store = Store(settings.database.url)
-    upgrade(store.engine, VERSIONS)
-    parts = Parts(
-        settings=settings,
-        service_files=services,
-        provider_files=providers,
-        store=store,
-        key=signing_key(settings.key_file),
-        encryption=encryption,
-        pseudonyms=pseudonym_secret(settings.pseudonym_file, rng),
-        register=rnipp.load(settings.rnipp),
-        pages=Pages(demo_origin=settings.demo_origin),
-        client=httpx.AsyncClient(follow_redirects=False, trust_env=False),
-        clock=clock,
-        rng=rng,
-    )
+    """The application. Raises `SettingsError`."""
+    parts = parts_of(settings, clock, rng)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        attending = asyncio.create_task(caretaker.attend(parts))
         yield
+        attending.cancel()
+        await asyncio.gather(attending, return_exceptions=True)
         await parts.client.aclose()
-        store.close()
+        parts.store.close()
 
     async def over(request: Request, _error: Exception) -> Response:
-        return signin.sign_in_is_over(parts, request)
+        return parts.pages.render(request, "broker/over.html", status=400)
+
+    async def too_many(request: Request, _error: Exception) -> Response:
+        return parts.pages.render(request, "broker/too_many.html", status=429)
 
     return Starlette(
         routes=[
@@ -95,14 +138,9 @@ def app(
             *static_routes(parts.pages.texts),
         ],
         middleware=[Middleware(SecurityHeaders, origin=settings.origin)],
-        exception_handlers={signin.NoSuchSignIn: over, signin.NotFromOurPage: _forbidden},
+        exception_handlers={NoSuchSignIn: over, TooMany: too_many, NotFromOurPage: _forbidden},
         lifespan=lifespan,
     )
-
-
-def encrypting(providers: Iterable[Provider]) -> set[str]:
-    """The algorithms that providers encrypt to us with."""
-    return {one.file.encryption_alg for one in providers if one.file.encryption_alg is not None}
 
 
 async def _live(_request: Request) -> Response:
@@ -120,5 +158,17 @@ async def _forbidden(_request: Request, _error: Exception) -> Response:
 def serve(config: Path) -> None:
     """Serve `broker.toml` until stopped. Raises `SettingsError`."""
     settings = read(BrokerSettings, config)
+    log.configure(settings.log)
     host, _, port = settings.listen.rpartition(":")
-    uvicorn.run(app(settings), host=host, port=int(port), log_level="warning", server_header=False, http="h11")
+    uvicorn.run(
+        app(settings),
+        host=host.strip("[]"),
+        port=int(port),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=BoundedHttp,
+        # Whoever is believed here chooses the address that limits count: nobody, unless the settings name them.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )

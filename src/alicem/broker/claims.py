@@ -1,15 +1,18 @@
 """The identity a provider states: its forms, checked once, and what of it each scope of a service means.
 
-Names are FranceConnect's. `sub` is never taken over from the provider: see `pseudonym`.
+Names are FranceConnect's; `over_18` is ours, derived from the birth date. `sub` is never taken over from the provider: see `pseudonym`.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
+
+from alicem import cog
 
 FRANCE = "99100"
 
@@ -22,6 +25,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "birth": ("birthplace", "birthcountry"),
     "identite_pivot": PIVOT,
     "email": ("email",),
+    "over_18": ("over_18",),
 } | {name: (name,) for name in (*PIVOT, "preferred_username")}
 """What a service may ask, and the claims it means."""
 
@@ -38,13 +42,12 @@ ORDER = (
     "birthdate",
     "birthplace",
     "birthcountry",
+    "over_18",
     "email",
 )
 """The order in which a person reads them."""
 
-_COUNTRY = re.compile(r"99[0-9]{3}")
-_COMMUNE = re.compile(r"(?!99)(?:2[AB]|[0-9]{2})[0-9]{3}")  # 97x and 98x: overseas
-_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+_EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -98,10 +101,19 @@ def asked(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(claim for scope in scopes for claim in SCOPES[scope])
 
 
-def released(identity: Identity, scopes: Iterable[str]) -> dict[str, str]:
+def released(identity: Identity, scopes: Iterable[str], today: date) -> dict[str, str | bool]:
     """Exactly what a service with these scopes gets besides its `sub`, in reading order; what has no value is not sent."""
-    held, wanted = identity.claims(), asked(scopes)
+    held: dict[str, str | bool] = {**identity.claims(), "over_18": over_18(identity.birthdate, today)}
+    wanted = asked(scopes)
     return {name: held[name] for name in ORDER if name in wanted and name in held}
+
+
+def over_18(birthdate: str, today: date) -> bool:
+    """Whether who was born then is surely of age: an unknown day or month counts as the last possible one."""
+    year, month, day = (int(part) for part in birthdate.split("-"))
+    month = month or 12
+    day = day or monthrange(year, month)[1]
+    return (today.year - 18, today.month, today.day) >= (year, month, day)
 
 
 def _name(text: str) -> bool:
@@ -133,8 +145,8 @@ _RULES: Mapping[str, Callable[[str], bool]] = {
     "family_name": _name,
     "birthdate": _birthdate,
     "gender": lambda text: text in ("male", "female", "unspecified"),
-    "birthplace": lambda text: text == "" or bool(_COMMUNE.fullmatch(text)),
-    "birthcountry": lambda text: bool(_COUNTRY.fullmatch(text)),
+    "birthplace": lambda text: text == "" or cog.is_commune(text),
+    "birthcountry": cog.is_country,
     "email": lambda text: len(text) <= 254 and bool(_EMAIL.fullmatch(text)),
     "preferred_username": _optional_name,
 }

@@ -1,37 +1,35 @@
-"""The broker as OpenID provider of the services: discovery, keys, token, userinfo, end of session. The person's part is in `signin`."""
+"""The broker as OpenID provider of the services: discovery, keys, token, userinfo. The person's part is in `signin`, the end in `logout`."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import OctKey
+from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from alicem.broker import records
 from alicem.broker.claims import ORDER, SCOPES
+from alicem.broker.messages import Key, Opener, sealed, sign
 from alicem.broker.parts import TOKEN_LIVES, Parts
-from alicem.broker.requests import with_parameters
 from alicem.broker.sealing import fingerprint, new_secret, seal, unseal
-from alicem.broker.services import ALGORITHMS, LEVELS, Service
-
-_MOST = 16_384  # bytes of a form
-
-
-class TokenError(Exception):
-    """RFC 6749 §5.2."""
-
-    def __init__(self, error: str, status: int = 400) -> None:
-        super().__init__(error)
-        self.error, self.status = error, status
+from alicem.broker.service_authentication import TokenError, authenticated
+from alicem.broker.service_keys import NoKey
+from alicem.broker.services import (
+    ALGORITHMS,
+    ASSERTIONS,
+    CONTENT_ENCRYPTION,
+    ENCRYPTION,
+    LEVELS,
+    METHODS,
+    Service,
+)
+from alicem.broker.under_way import read_form
 
 
 async def configuration(parts: Parts, _request: Request) -> Response:
@@ -51,11 +49,18 @@ async def configuration(parts: Parts, _request: Request) -> Response:
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": list(ALGORITHMS),
             "userinfo_signing_alg_values_supported": ["none", *ALGORITHMS],
-            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            "id_token_encryption_alg_values_supported": list(ENCRYPTION),
+            "id_token_encryption_enc_values_supported": list(CONTENT_ENCRYPTION),
+            "userinfo_encryption_alg_values_supported": list(ENCRYPTION),
+            "userinfo_encryption_enc_values_supported": list(CONTENT_ENCRYPTION),
+            "token_endpoint_auth_methods_supported": list(METHODS),
+            "token_endpoint_auth_signing_alg_values_supported": list(ASSERTIONS),
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": list(SCOPES),
-            "claims_supported": ["sub", "acr", *ORDER],
+            "claims_supported": ["sub", "acr", "auth_time", *ORDER],
             "acr_values_supported": list(LEVELS),
+            "prompt_values_supported": ["login"],
+            "ui_locales_supported": ["fr", "en"],
             "authorization_response_iss_parameter_supported": True,
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,
@@ -68,39 +73,53 @@ async def jwks(parts: Parts, _request: Request) -> Response:
     return JSONResponse({"keys": [parts.key.as_dict(private=False)]})
 
 
+async def client_keys(parts: Parts, _request: Request) -> Response:
+    """What providers encrypt to us with. They keep it for ten minutes at most."""
+    return JSONResponse({"keys": parts.encryption.public(parts.clock())}, headers={"cache-control": "max-age=600"})
+
+
 async def token(parts: Parts, request: Request) -> Response:
     """RFC 6749 §4.1.3: a code, once, for an id_token and an access token."""
     try:
-        return await _token(parts, await _form(request))
+        return await _token(parts, await _form(request), request)
     except TokenError as refused:
-        return JSONResponse({"error": refused.error}, refused.status)
+        asks = {"www-authenticate": "Basic"} if refused.status == 401 and "authorization" in request.headers else {}
+        return JSONResponse({"error": refused.error}, refused.status, asks)
 
 
-async def _token(parts: Parts, form: Mapping[str, str]) -> Response:
-    service = _authenticated(parts, form)
+async def _token(parts: Parts, form: Mapping[str, str], request: Request) -> Response:
+    try:
+        service = await authenticated(parts, form, request.headers.get("authorization"))
+    except TokenError:
+        if not parts.failures.admits(request):
+            raise TokenError("temporarily_unavailable", 429) from None
+        raise
     if form.get("grant_type") != "authorization_code":
         raise TokenError("unsupported_grant_type")
-    code, now = form.get("code", ""), parts.now()
-    held = await parts.store.write(lambda connection: records.take_code(connection, now, fingerprint(code)))
-    if held is None or held.client != service.file.client_id or held.redirect_uri != form.get("redirect_uri"):
-        raise TokenError("invalid_grant")
-    _check_pkce(held.challenge, form.get("code_verifier"))
-    answer = unseal(code, "code", held.answer)
-    access = new_secret(parts.rng)
-    row = records.Token(service.file.client_id, seal(access, "token", answer["userinfo"], parts.rng))
+    key = await _recipient(parts, service)
+    code, access, now = form.get("code", ""), new_secret(parts.rng), parts.now()
     expires = now + TOKEN_LIVES
-    await parts.store.write(
-        lambda connection: records.add_token(connection, fingerprint(code), fingerprint(access), expires, row)
-    )
-    claims = answer["id_token"] | {"iss": parts.issuer, "aud": service.file.client_id, "iat": now, "exp": expires}
-    return JSONResponse(
-        {
-            "access_token": access,
-            "token_type": "Bearer",
-            "expires_in": TOKEN_LIVES,
-            "id_token": sign(parts, service, claims),
-        }
-    )
+
+    def redeem(connection: Connection) -> Mapping[str, Any] | None:
+        """One winner: the code goes, and the token comes, in one transaction. A wrong try spends the code too."""
+        held = records.take_code(connection, now, fingerprint(code))
+        if held is None or held.client != service.key or held.redirect_uri != form.get("redirect_uri"):
+            return None
+        if not _pkce_holds(held.challenge, form.get("code_verifier")):
+            return None
+        answer = unseal(code, "code", held.answer)
+        row = records.Token(service.key, seal(access, "token", answer["userinfo"], parts.rng))
+        records.add_token(connection, fingerprint(code), fingerprint(access), expires, row)
+        told: Mapping[str, Any] = answer["id_token"]
+        return told
+
+    told = await parts.store.write(redeem)
+    if told is None:
+        raise TokenError("invalid_grant")
+    claims = {**told, "iss": parts.issuer, "aud": service.key, "iat": now, "exp": expires}
+    id_token = _written(parts, service, claims | {"at_hash": _half_of_hash(access)}, key)
+    answer = {"access_token": access, "token_type": "Bearer", "expires_in": TOKEN_LIVES, "id_token": id_token}
+    return JSONResponse(answer)
 
 
 async def userinfo(parts: Parts, request: Request) -> Response:
@@ -110,64 +129,51 @@ async def userinfo(parts: Parts, request: Request) -> Response:
     if scheme.lower() == "bearer":
         now = parts.now()
         held = await parts.store.write(lambda connection: records.take_token(connection, now, fingerprint(given)))
-    if held is None:
+    service = None if held is None else parts.services.get(held.client)
+    if held is None or service is None:
         return JSONResponse({"error": "invalid_token"}, 401, {"www-authenticate": 'Bearer error="invalid_token"'})
-    claims, service = unseal(given, "token", held.answer), parts.services[held.client]
-    if not service.file.userinfo_signed:
+    claims = unseal(given, "token", held.answer)
+    if not service.told_in_jwt:
         return JSONResponse(claims)
-    signed = sign(parts, service, claims | {"iss": parts.issuer, "aud": held.client})
+    try:
+        key = await _recipient(parts, service)
+    except TokenError as refused:
+        return JSONResponse({"error": refused.error}, refused.status)
+    signed = _written(parts, service, claims | {"iss": parts.issuer, "aud": held.client}, key)
     return Response(signed, media_type="application/jwt")
 
 
-async def end_session(parts: Parts, request: Request) -> Response:
-    """RP-Initiated Logout 1.0: nothing is kept here, so the person goes back to the service at once, or is told that it is done."""
-    given = request.query_params
-    back = given.get("post_logout_redirect_uri")
-    service = _service_of(parts, given.get("id_token_hint", ""))
-    if service is not None and back in service.file.post_logout_redirect_uris:
-        return RedirectResponse(with_parameters(back, {"state": given["state"]} if "state" in given else {}), 303)
-    return parts.pages.render(request, "broker/signed_out.html")
-
-
-def sign(parts: Parts, service: Service, claims: Mapping[str, Any]) -> str:
-    """A JWS as this service is configured for."""
-    payload = json.dumps(claims, ensure_ascii=False).encode()
-    key: ECKey | OctKey = parts.key
-    header = {"alg": "ES256", "kid": str(parts.key.kid)}
-    if service.file.signature == "HS256":
-        key, header = OctKey.import_key(service.secret), {"alg": "HS256"}
-    return jws.serialize_compact(header, payload, key)
-
-
-def _authenticated(parts: Parts, form: Mapping[str, str]) -> Service:
-    """`client_secret_post`; an unknown service takes as long as a wrong secret."""
-    service = parts.services.get(form.get("client_id", ""))
-    right = hmac.compare_digest(form.get("client_secret", "").encode(), (service.secret if service else "").encode())
-    if service is None or not right:
-        raise TokenError("invalid_client", 401)
-    return service
-
-
-def _check_pkce(challenge: str | None, verifier: str | None) -> None:
-    """RFC 7636 §4.6; a verifier without a challenge is refused too (RFC 9700 §4.8.2)."""
-    if challenge is None and verifier is None:
-        return
-    digest = hashlib.sha256((verifier or "").encode()).digest()
-    made = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    if challenge is None or not hmac.compare_digest(made, challenge):
-        raise TokenError("invalid_grant")
-
-
-def _service_of(parts: Parts, hint: str) -> Service | None:
-    """The service an id_token of ours was given to; expired ones count (RP-Initiated Logout §4)."""
-    try:
-        unverified = json.loads(jws.extract_compact(hint.encode()).payload)
-        service = parts.services[unverified["aud"]]
-        key = OctKey.import_key(service.secret) if service.file.signature == "HS256" else parts.key
-        jws.deserialize_compact(hint, key, algorithms=[service.file.signature])
-    except (JoseError, ValueError, KeyError, TypeError):
+async def _recipient(parts: Parts, service: Service) -> Opener | None:
+    """The key this service wants its tokens encrypted to. Raises `TokenError`."""
+    if service.file.encryption_alg is None:
         return None
-    return service
+    try:
+        found = await parts.service_keys.of(service, "enc", service.file.encryption_alg)
+    except NoKey as error:
+        raise TokenError("temporarily_unavailable", 503) from error
+    return next(iter(found.values()))
+
+
+def _written(parts: Parts, service: Service, claims: Mapping[str, Any], key: Opener | None) -> str:
+    """A JWT as this service is configured for."""
+    mine: Key = OctKey.import_key(service.secret) if service.file.signature == "HS256" else parts.key
+    token = sign(claims, service.file.signature, mine)
+    if key is None or service.file.encryption_alg is None:
+        return token
+    return sealed(token, service.file.encryption_alg, service.file.encryption_enc, key)
+
+
+def _half_of_hash(text: str) -> str:
+    """`at_hash` (OpenID Connect Core §3.1.3.6)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()
+
+
+def _pkce_holds(challenge: str | None, verifier: str | None) -> bool:
+    """RFC 7636 §4.6; a verifier without a challenge is refused too (RFC 9700 §4.8.2)."""
+    if challenge is None or verifier is None:
+        return challenge is None and verifier is None
+    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return hmac.compare_digest(made, challenge)
 
 
 async def _form(request: Request) -> Mapping[str, str]:
@@ -178,16 +184,3 @@ async def _form(request: Request) -> Mapping[str, str]:
     if pairs is None or len(dict(pairs)) != len(pairs):
         raise TokenError("invalid_request")
     return dict(pairs)
-
-
-async def read_form(request: Request) -> list[tuple[str, str]] | None:
-    """The fields of a urlencoded body; None where it is too large or malformed."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST:
-            return None
-    try:
-        return parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=40)
-    except ValueError:
-        return None

@@ -35,6 +35,11 @@ class ProviderFile:
     coming: bool = False
     """Listed, and cannot be chosen yet."""
 
+    @property
+    def told_in_jwt(self) -> bool:
+        """Whether its userinfo is a JWT."""
+        return self.userinfo == "jwt" or self.encryption_alg is not None
+
 
 @dataclass(frozen=True)
 class Provider:

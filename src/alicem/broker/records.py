@@ -1,4 +1,4 @@
-"""Tables of the broker: sign-ins under way, codes and tokens waiting to be used once. Nothing outlives its minutes.
+"""Tables of a sign-in: under way, codes and tokens waiting to be used once, browsers recognised for minutes. What outlives them is in `kept`.
 
 Claims are sealed (see `sealing`); secrets are found by their SHA-256.
 """
@@ -31,7 +31,7 @@ sign_ins = Table(
     metadata,
     Column("id", String(43), primary_key=True),
     Column("browser", String(64), nullable=False, comment="SHA-256 of the cookie"),
-    Column("expires", Int64, nullable=False),
+    Column("expires", Int64, nullable=False, index=True),
     Column("request", Text, nullable=False, comment="what the service asked, JSON"),
     Column("provider", String(40)),
     Column(
@@ -48,7 +48,7 @@ codes = Table(
     "codes",
     metadata,
     Column("code", String(64), primary_key=True, comment="SHA-256"),
-    Column("expires", Int64, nullable=False),
+    Column("expires", Int64, nullable=False, index=True),
     Column("client", String(80), nullable=False),
     Column("redirect_uri", Text, nullable=False),
     Column("challenge", String(43), comment="PKCE S256"),
@@ -59,7 +59,7 @@ redeemed = Table(
     "redeemed",
     metadata,
     Column("code", String(64), primary_key=True, comment="SHA-256"),
-    Column("expires", Int64, nullable=False),
+    Column("expires", Int64, nullable=False, index=True),
     Column(
         "token", String(64), nullable=False, comment="SHA-256 of the token it gave: revoked if the code comes again"
     ),
@@ -69,9 +69,33 @@ tokens = Table(
     "tokens",
     metadata,
     Column("token", String(64), primary_key=True, comment="SHA-256"),
-    Column("expires", Int64, nullable=False),
+    Column("expires", Int64, nullable=False, index=True),
     Column("client", String(80), nullable=False),
     Column("answer", LargeBinary, nullable=False, comment="sealed to the token"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("cookie", String(64), primary_key=True, comment="SHA-256"),
+    Column("expires", Int64, nullable=False, index=True),
+    Column("provider", String(40), nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="who was recognised, sealed to the cookie"),
+)
+
+assertions = Table(
+    "assertions",
+    metadata,
+    Column("digest", String(64), primary_key=True, comment="SHA-256 of service and jti"),
+    Column("expires", Int64, nullable=False, index=True),
+)
+
+sign_outs = Table(
+    "sign_outs",
+    metadata,
+    Column("state", String(64), primary_key=True, comment="SHA-256 of the state the provider was given"),
+    Column("expires", Int64, nullable=False, index=True),
+    Column("back", Text, nullable=False, comment="the service's address the browser returns to"),
 )
 
 
@@ -99,10 +123,8 @@ class Token:
     answer: bytes
 
 
-def begin(connection: Connection, now: int, *, id: str, browser: str, expires: int, request: str) -> None:
-    """A new sign-in; what has expired goes."""
-    for table in (sign_ins, codes, redeemed, tokens):
-        connection.execute(delete(table).where(table.c.expires <= now))
+def begin(connection: Connection, *, id: str, browser: str, expires: int, request: str) -> None:
+    """A new sign-in."""
     connection.execute(insert(sign_ins).values(id=id, browser=browser, expires=expires, request=request))
 
 
@@ -124,9 +146,10 @@ def come_back(connection: Connection, now: int, state: str, browser: str) -> Sig
     return _sign_in(connection.execute(query).first())
 
 
-def hold(connection: Connection, id: str, identity: bytes) -> None:
-    """The identity, until the person decides."""
-    connection.execute(update(sign_ins).where(sign_ins.c.id == id).values(identity=identity))
+def hold(connection: Connection, id: str, provider: str, identity: bytes) -> None:
+    """The identity that a provider stated, until the person decides."""
+    values = {"provider": provider, "identity": identity, "failure": None}
+    connection.execute(update(sign_ins).where(sign_ins.c.id == id).values(**values))
 
 
 def fail(connection: Connection, id: str, provider: str, failure: str) -> None:
@@ -152,11 +175,13 @@ def take_code(connection: Connection, now: int, code: str) -> Code | None:
         if spent is not None:
             connection.execute(delete(tokens).where(tokens.c.token == spent.token))
         return None
-    return Code(row.client, row.redirect_uri, row.challenge, row.answer) if row.expires > now else None
+    if row.expires <= now:
+        return None
+    return Code(row.client, row.redirect_uri, row.challenge, row.answer)
 
 
 def add_token(connection: Connection, code: str, token: str, expires: int, row: Token) -> None:
-    """A token, and the code it was given for."""
+    """A token, and the code it was given for; in the transaction that took the code."""
     connection.execute(insert(tokens).values(token=token, expires=expires, **row.__dict__))
     connection.execute(insert(redeemed).values(code=code, expires=expires, token=token))
 
@@ -164,6 +189,50 @@ def add_token(connection: Connection, code: str, token: str, expires: int, row: 
 def take_token(connection: Connection, now: int, token: str) -> Token | None:
     row = connection.execute(delete(tokens).where(tokens.c.token == token).returning(*tokens.c)).first()
     return Token(row.client, row.answer) if row is not None and row.expires > now else None
+
+
+def remember(connection: Connection, cookie: str, expires: int, provider: str, sealed: bytes) -> None:
+    """Recognise a browser until then, as nobody else."""
+    forget(connection, cookie)
+    connection.execute(insert(sessions).values(cookie=cookie, expires=expires, provider=provider, sealed=sealed))
+
+
+def recall(connection: Connection, now: int, cookie: str) -> tuple[str, bytes] | None:
+    """Through which provider a browser was recognised, and as whom."""
+    found = select(sessions).where(sessions.c.cookie == cookie, sessions.c.expires > now)
+    row = connection.execute(found).first()
+    return None if row is None else (row.provider, row.sealed)
+
+
+def forget(connection: Connection, cookie: str) -> tuple[str, bytes] | None:
+    """Recognise it no more; what was kept, however old."""
+    row = connection.execute(delete(sessions).where(sessions.c.cookie == cookie).returning(*sessions.c)).first()
+    return None if row is None else (row.provider, row.sealed)
+
+
+def spend_assertion(connection: Connection, digest: str, expires: int) -> bool:
+    """Whether it comes for the first time (RFC 7523 §3)."""
+    known = connection.execute(select(assertions.c.digest).where(assertions.c.digest == digest)).first()
+    if known is None:
+        connection.execute(insert(assertions).values(digest=digest, expires=expires))
+    return known is None
+
+
+def begin_sign_out(connection: Connection, state: str, expires: int, back: str) -> None:
+    connection.execute(insert(sign_outs).values(state=state, expires=expires, back=back))
+
+
+def end_sign_out(connection: Connection, now: int, state: str) -> str | None:
+    """Where a browser goes that comes back from a provider's sign-out: once."""
+    gone = delete(sign_outs).where(sign_outs.c.state == state).returning(sign_outs.c.back, sign_outs.c.expires)
+    row = connection.execute(gone).first()
+    return None if row is None or row.expires <= now else str(row.back)
+
+
+def expire(connection: Connection, now: int) -> None:
+    """Erase what is over. For a job, each minute."""
+    for table in (sign_ins, codes, redeemed, tokens, sessions, assertions, sign_outs):
+        connection.execute(delete(table).where(table.c.expires <= now))
 
 
 def _mine(now: int, id: str, browser: str) -> tuple[Any, ...]:

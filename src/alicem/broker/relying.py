@@ -6,6 +6,8 @@ that tells which service asks. What comes back is believed only after every chec
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,11 +16,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import OctKey
 
 from alicem.broker.claims import PROVIDER_SCOPE, ClaimsMalformed, Identity, parse
+from alicem.broker.messages import BadMessage, Key, Opener, opened, public_keys, verified
 from alicem.broker.providers import Provider
 from alicem.broker.services import LEVELS
 
@@ -43,6 +44,8 @@ class Expected:
     redirect_uri: str
     clock: Callable[[], int]
     """Unix time, read when the answer is there: clocks have no tolerance."""
+    openers: Mapping[str, Opener]
+    """Our keys for the algorithm this provider encrypts with, by `kid`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Proven:
 
     identity: Identity
     level: str
+    auth_time: int
+    id_token: str
+    """Signed, no longer encrypted: what a sign-out is told with."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,12 @@ class Metadata:
     jwks_uri: str
     iss_in_answer: bool
     """RFC 9207: every authorization answer carries `iss`."""
+    end_session_endpoint: str | None = None
 
 
 async def discover(client: httpx.AsyncClient, provider: Provider) -> Metadata:
     """Fetch and check the discovery document. Raises `ProviderFault`."""
-    tree = _object(await _fetch(client, "GET", f"{provider.file.issuer}/.well-known/openid-configuration"), "discovery")
+    tree = _object(await fetch(client, "GET", f"{provider.file.issuer}/.well-known/openid-configuration"), "discovery")
     if tree.get("issuer") != provider.file.issuer:  # byte for byte: OpenID Connect Discovery §4.3
         raise ProviderFault("issuer")
     names = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
@@ -75,7 +82,10 @@ async def discover(client: httpx.AsyncClient, provider: Provider) -> Metadata:
         if not isinstance(tree.get(name), str) or urlsplit(tree[name]).scheme not in ("http", "https"):
             raise ProviderFault("discovery")
     in_answer = tree.get("authorization_response_iss_parameter_supported") is True
-    return Metadata(**{name: tree[name] for name in names}, iss_in_answer=in_answer)
+    ends = tree.get("end_session_endpoint")
+    if not isinstance(ends, str) or urlsplit(ends).scheme not in ("http", "https"):
+        ends = None
+    return Metadata(**{name: tree[name] for name in names}, iss_in_answer=in_answer, end_session_endpoint=ends)
 
 
 def authorize_address(
@@ -110,15 +120,20 @@ async def redeem(
     check_answer_issuer(metadata, provider, iss)
     answer = await _token(client, metadata, provider, code, expected.redirect_uri)
     keys = await _keys(client, metadata, provider)
-    claims = _id_token(answer["id_token"], provider, keys, expected)
-    userinfo = await _userinfo(client, metadata, provider, keys, answer["access_token"])
+    token = _opened(answer["id_token"], provider, expected, "id_token")
+    claims = _signed(token, provider, keys, "id_token")
+    for reason, holds in ID_TOKEN_CHECKS:
+        if not holds(claims, provider, expected):
+            raise ProviderFault(reason)
+    _check_at_hash(claims, answer["access_token"])
+    userinfo = await _userinfo(client, metadata, provider, keys, expected, answer["access_token"])
     if userinfo.get("sub") != claims["sub"]:
         raise ProviderFault("sub")
     try:
         identity = parse(userinfo, datetime.fromtimestamp(expected.clock(), UTC).date())
     except ClaimsMalformed as error:
         raise ProviderFault(f"claim_{error.claim}") from error
-    return Proven(identity, claims["acr"])
+    return Proven(identity, claims["acr"], claims.get("auth_time", claims["iat"]), token)
 
 
 async def _token(
@@ -131,42 +146,50 @@ async def _token(
         "client_id": provider.file.client_id,
         "client_secret": provider.secret,
     }
-    answer = _object(await _fetch(client, "POST", metadata.token_endpoint, data=form), "token")
+    answer = _object(await fetch(client, "POST", metadata.token_endpoint, data=form), "token")
     texts = isinstance(answer.get("id_token"), str) and isinstance(answer.get("access_token"), str)
     if not texts or str(answer.get("token_type")).lower() != "bearer":
         raise ProviderFault("token")
     return answer
 
 
-async def _keys(client: httpx.AsyncClient, metadata: Metadata, provider: Provider) -> Mapping[str, Any]:
-    """The provider's ES256 keys by `kid`. They are fetched for HS256 too: nothing then tells the two apart from outside."""
-    tree = _object(await _fetch(client, "GET", metadata.jwks_uri), "keys")
-    found = {}
-    for one in tree.get("keys", ()):
-        if (
-            isinstance(one, dict)
-            and one.get("kty") == "EC"
-            and one.get("crv") == "P-256"
-            and one.get("use", "sig") == "sig"
-        ):
-            found[str(one.get("kid", ""))] = one
-    return found
+async def _keys(client: httpx.AsyncClient, metadata: Metadata, provider: Provider) -> Mapping[str, Key]:
+    """The provider's ES256 keys by `kid`, or the client secret. Keys are fetched for HS256 too: nothing then tells the two apart from outside."""
+    tree = _object(await fetch(client, "GET", metadata.jwks_uri), "keys")
+    if provider.file.signature == "HS256":
+        return {"": OctKey.import_key(provider.secret)}
+    return dict(public_keys(tree, "sig", provider.file.signature))
 
 
 async def _userinfo(
-    client: httpx.AsyncClient, metadata: Metadata, provider: Provider, keys: Mapping[str, Any], token: str
+    client: httpx.AsyncClient,
+    metadata: Metadata,
+    provider: Provider,
+    keys: Mapping[str, Key],
+    expected: Expected,
+    token: str,
 ) -> dict[str, Any]:
+    """In the one form its file says. Raises `ProviderFault`."""
     headers = {"authorization": f"Bearer {token}"}
-    answer = await _fetch(client, "GET", metadata.userinfo_endpoint, headers=headers)
-    if answer.headers.get("content-type", "").split(";")[0].strip().lower() != "application/jwt":
+    answer = await fetch(client, "GET", metadata.userinfo_endpoint, headers=headers)
+    kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != ("application/jwt" if provider.file.told_in_jwt else "application/json"):
+        raise ProviderFault("userinfo_form")
+    if not provider.file.told_in_jwt:
         return _object(answer, "userinfo")
-    claims = _signed(answer.text.strip(), provider, keys, "userinfo")
+    claims = _signed(_opened(_text(answer), provider, expected, "userinfo"), provider, keys, "userinfo")
+    # OpenID Connect Core §5.3.2: a signed userinfo names issuer and audience; RFC 8725 §3.12: an id_token is none
     if claims.pop("iss", None) != provider.file.issuer or not _for_us(claims.pop("aud", None), provider):
-        raise ProviderFault("userinfo")  # OpenID Connect Core §5.3.2: a signed userinfo names issuer and audience
+        raise ProviderFault("userinfo")
+    if "nonce" in claims:
+        raise ProviderFault("userinfo")
+    for reason in ("iat", "exp"):
+        if reason in claims and not _CLOCKS[reason](claims, provider, expected):
+            raise ProviderFault(f"userinfo_{reason}")
     return {name: value for name, value in claims.items() if name not in ("iat", "exp")}
 
 
-async def _fetch(client: httpx.AsyncClient, method: str, url: str, **how: Any) -> httpx.Response:
+async def fetch(client: httpx.AsyncClient, method: str, url: str, **how: Any) -> httpx.Response:
     """One bounded request; redirects are not followed. Raises `ProviderFault`."""
     try:
         async with client.stream(method, url, timeout=TIMEOUT, **how) as response:
@@ -192,36 +215,40 @@ def _object(answer: httpx.Response, reason: str) -> dict[str, Any]:
     return tree
 
 
-def _signed(token: str, provider: Provider, keys: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    """The payload of a JWS under the algorithm this provider is configured with, never the one it names itself."""
+def _text(answer: httpx.Response) -> str:
     try:
-        header = jws.extract_compact(token.encode()).headers()
-        key: ECKey | OctKey
-        if provider.file.signature == "HS256":
-            key = OctKey.import_key(provider.secret)
-        else:
-            key = ECKey.import_key(_key(keys, header.get("kid")))
-        found = jws.deserialize_compact(token, key, algorithms=[provider.file.signature])
-        claims = json.loads(found.payload)
-    except (JoseError, ValueError, KeyError, RecursionError) as error:
+        return answer.content.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise ProviderFault("userinfo") from error
+
+
+def _opened(token: str, provider: Provider, expected: Expected, reason: str) -> str:
+    """The JWS, out of its JWE where this provider encrypts."""
+    if provider.file.encryption_alg is None:
+        return token
+    try:
+        return opened(token, provider.file.encryption_alg, provider.file.encryption_enc, expected.openers)
+    except BadMessage as error:
+        raise ProviderFault(f"{reason}_encryption") from error
+
+
+def _signed(token: str, provider: Provider, keys: Mapping[str, Key], reason: str) -> dict[str, Any]:
+    """The claims of a JWS under the algorithm this provider is configured with, never the one it names itself."""
+    try:
+        return verified(token, provider.file.signature, keys)
+    except BadMessage as error:
         raise ProviderFault(f"{reason}_signature") from error
-    if not isinstance(claims, dict):
-        raise ProviderFault(reason)
-    return claims
 
 
-def _key(keys: Mapping[str, Any], kid: object) -> Any:
-    if kid is None and len(keys) == 1:
-        return next(iter(keys.values()))
-    return keys[str(kid)]
+def _check_at_hash(claims: Mapping[str, Any], token: str) -> None:
+    """OpenID Connect Core §3.1.3.8, where it is given. Raises `ProviderFault`."""
+    half = hashlib.sha256(token.encode()).digest()[:16]
+    if claims.get("at_hash", _b64(half)) != _b64(half):
+        raise ProviderFault("at_hash")
 
 
-def _id_token(token: str, provider: Provider, keys: Mapping[str, Any], expected: Expected) -> dict[str, Any]:
-    claims = _signed(token, provider, keys, "id_token")
-    for reason, holds in ID_TOKEN_CHECKS:
-        if not holds(claims, provider, expected):
-            raise ProviderFault(reason)
-    return claims
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _for_us(aud: object, provider: Provider) -> bool:
@@ -240,14 +267,19 @@ def _level(claims: Mapping[str, Any], provider: Provider, expected: Expected) ->
 
 _Check = Callable[[Mapping[str, Any], Provider, Expected], bool]
 
+_CLOCKS: Mapping[str, _Check] = {
+    "exp": lambda c, _, e: _instant(c.get("exp")) and c["exp"] > e.clock(),
+    "iat": lambda c, _, e: _instant(c.get("iat")) and c["iat"] <= e.clock(),
+    "nbf": lambda c, _, e: "nbf" not in c or (_instant(c["nbf"]) and c["nbf"] <= e.clock()),
+}
+
 # OpenID Connect Core §3.1.3.7, without tolerance of clocks; then what FranceConnect leaves unchecked.
 ID_TOKEN_CHECKS: tuple[tuple[str, _Check], ...] = (
     ("iss", lambda c, p, _: c.get("iss") == p.file.issuer),
     ("aud", lambda c, p, _: _for_us(c.get("aud"), p)),
     ("azp", lambda c, p, _: c.get("azp", p.file.client_id) == p.file.client_id),
-    ("exp", lambda c, _, e: _instant(c.get("exp")) and c["exp"] > e.clock()),
-    ("iat", lambda c, _, e: _instant(c.get("iat")) and c["iat"] <= e.clock()),
-    ("nbf", lambda c, _, e: "nbf" not in c or (_instant(c["nbf"]) and c["nbf"] <= e.clock())),
+    *_CLOCKS.items(),
+    ("auth_time", lambda c, _, e: "auth_time" not in c or (_instant(c["auth_time"]) and c["auth_time"] <= e.clock())),
     ("nonce", lambda c, _, e: c.get("nonce") == e.nonce),
     ("acr", _level),
     ("sub", lambda c, _, __: isinstance(c.get("sub"), str) and c["sub"].isascii() and 1 <= len(c["sub"]) <= 255),

@@ -35,6 +35,8 @@ class ServiceRequest:
     state: str
     nonce: str
     challenge: str | None
+    anew: bool = False
+    """`prompt=login` or `max_age`: who is still recognised is asked all the same."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -74,7 +76,10 @@ CHECKS: tuple[tuple[str, str, Callable[[_Given, Service], bool]], ...] = (
     ("invalid_request", "nonce of at least 22 characters", lambda g, _: 22 <= len(g.get("nonce", "")) <= 512),
     ("invalid_scope", "scope", _scopes_allowed),
     ("invalid_request", "acr_values: one of eidas1 eidas2 eidas3", lambda g, _: g.get("acr_values") in LEVELS),
-    ("login_required", "prompt", lambda g, _: g.get("prompt") != "none"),  # nobody is ever signed in here
+    ("unauthorized_client", "acr_values: not for this service", lambda g, s: g["acr_values"] in s.file.levels),
+    ("interaction_required", "prompt", lambda g, _: g.get("prompt") != "none"),  # the information page is always shown
+    ("invalid_request", "prompt", lambda g, _: g.get("prompt", "login") in ("login", "consent", "select_account")),
+    ("invalid_request", "max_age", lambda g, _: re.fullmatch(r"[0-9]{1,9}", g.get("max_age", "0")) is not None),
     ("invalid_request", "code_challenge_method", _pkce),  # RFC 7636: S256 where it is used
 )
 
@@ -96,7 +101,7 @@ def parse(parameters: Iterable[tuple[str, str]], services: Mapping[str, Service]
             raise _refused(given, issuer, error, description)
     return ServiceRequest(
         given["client_id"], given["redirect_uri"], tuple(given["scope"].split()), given["acr_values"],
-        given["state"], given["nonce"], given.get("code_challenge"),
+        given["state"], given["nonce"], given.get("code_challenge"), "max_age" in given or given.get("prompt") == "login",
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from alicem.settings import SettingsError, read
 LEVELS = ("eidas1", "eidas2", "eidas3")
 ALGORITHMS = ("ES256", "HS256")
 METHODS = ("client_secret_post", "client_secret_basic", "private_key_jwt")
+ASSERTIONS = ("ES256", "PS256", "RS256")
 ENCRYPTION = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES")
 CONTENT_ENCRYPTION = ("A256GCM",)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -42,6 +43,8 @@ class ServiceFile:
     """What it may ask."""
     auth: str = "client_secret_post"
     """How it proves who it is: one of `METHODS`, and no other way."""
+    assertion_alg: str = "ES256"
+    """How it signs with `private_key_jwt`: one of `ASSERTIONS`."""
     signature: str = "ES256"
     """`ES256`, or `HS256` with the client secret."""
     userinfo_signed: bool = False
@@ -76,6 +79,11 @@ class Service:
     def files(self) -> tuple[Path, ...]:
         return tuple(one for one in (self.file.secret_file, self.file.jwks_file) if one is not None)
 
+    @property
+    def told_in_jwt(self) -> bool:
+        """Whether its userinfo is a JWT."""
+        return self.file.userinfo_signed or self.file.encryption_alg is not None
+
     def admits(self, provider: str) -> bool:
         """Whether the person may come by the provider of this name."""
         only = self.file.allowed_providers
@@ -108,6 +116,7 @@ RULES: tuple[tuple[str, Callable[[ServiceFile], bool]], ...] = (
     (f"scopes: openid, among {', '.join(SCOPES)}", lambda f: "openid" in f.scopes and {*f.scopes} <= SCOPES.keys()),
     (f"levels: one or more of {', '.join(LEVELS)}", lambda f: bool(f.levels) and {*f.levels} <= {*LEVELS}),
     (f"auth: one of {', '.join(METHODS)}", lambda f: f.auth in METHODS),
+    (f"assertion_alg: one of {', '.join(ASSERTIONS)}", lambda f: f.assertion_alg in ASSERTIONS),
     (f"signature: one of {', '.join(ALGORITHMS)}", lambda f: f.signature in ALGORITHMS),
     (f"encryption_alg: one of {', '.join(ENCRYPTION)}", lambda f: f.encryption_alg in (None, *ENCRYPTION)),
     (f"encryption_enc: {', '.join(CONTENT_ENCRYPTION)}", lambda f: f.encryption_enc in CONTENT_ENCRYPTION),
