@@ -82,6 +82,7 @@ tls = "none"
 
 [limits]
 instructions_per_minute_and_address = 1000000000
+approvals_per_hour_and_account = 1000000000
 
 [log]
 file = "log"

@@ -38,7 +38,15 @@ FLOWS = 400
 SIGN_INS = 200
 WORKERS = 8
 CROWD = 32
-_UNBOUNDED = {"sign_ins_per_minute_and_address": 10**6, "instructions_per_minute_and_address": 10**6}
+_UNBOUNDED = dict.fromkeys(
+    (
+        "sign_ins_per_minute_and_address",
+        "sign_ins_per_minute_and_client",
+        "instructions_per_minute_and_address",
+        "approvals_per_hour_and_account",
+    ),
+    10**6,
+)
 
 
 def redeem(connection: Connection, location: str, token: str, me: str) -> None:

@@ -178,7 +178,8 @@ def _routes(
     """Of this worker's roles; asked one after the other, so that what phones ask most comes first."""
     rng, origin, roles = secrets.token_bytes, settings.service.origin, settings.service.roles
     pages = Pages(demo_origin=settings.service.demo_origin, support_url=settings.service.support_url)
-    instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at))
+    approvals = settings.limits.approvals_per_hour_and_account
+    instructions = Instructions(store, ring, origin, now, rng, lambda at: receipts.closing(ring, origin, at), approvals)
     of_roles: dict[str, Callable[[], Sequence[BaseRoute]]] = {
         "web": lambda: site.routes(pages, settings, reasons.load()),
         "enrolment": lambda: enrolment_endpoints.routes(sessions),

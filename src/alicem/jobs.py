@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from alicem import journal, provider
+from alicem import journal, limits, provider
 from alicem.accounts import records as accounts_records
 from alicem.accounts import retention
 from alicem.accounts.retention import Progress, TooMany
@@ -25,9 +25,10 @@ class Report(retention.Report):
 
 
 async def sweep(store: Store, kept: Retention, now: datetime) -> None:
-    """Drop challenges, approvals, face tries, sign-ins, codes and tokens that have expired."""
+    """Drop challenges, approvals, face tries, sign-ins, codes, tokens and counts that have expired."""
     await store.write(lambda c: accounts_records.expire(c, now, kept.face_try_days))
     await store.write(lambda c: provider.expire(c, now))
+    await store.write(lambda c: limits.expire(c, now))
 
 
 async def retain(

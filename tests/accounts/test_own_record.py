@@ -52,6 +52,7 @@ LEADS_TO_NOBODY = {
     "chip_proofs",
     "codes",
     "journal_segments",
+    "limits",  # a count of this hour, under a hash that the key ring alone could make of an account
     "signins",
     "status_lists",
 }

@@ -171,6 +171,15 @@ scopes = ["openid", "email"]
 """
 
 
+_UNBOUNDED = (
+    "sign_ins_per_minute_and_address",
+    "instructions_per_minute_and_address",
+    "token_failures_per_minute_and_client",
+    "approvals_per_hour_and_account",
+)
+"""Limits that the tests of a world would meet, were they not about them."""
+
+
 def make_world(
     folder: Path,
     *,
@@ -184,7 +193,7 @@ def make_world(
     folder.mkdir(parents=True, exist_ok=True)
     (listener,) = listening_at("127.0.0.1:0")
     origin = f"http://localhost:{listener.getsockname()[1]}"
-    limits = {"sign_ins_per_minute_and_address": 10**6, **limits}
+    limits = {**dict.fromkeys(_UNBOUNDED, 10**6), **limits}
     settings = make_settings(folder, database, origin, level_of_keys, limits)
     (folder / "secret").write_text(SECRET)
     (folder / "plain").write_text(PLAIN_SECRET)
@@ -214,7 +223,7 @@ def make_settings(
         trust=Trust(folder=folder, specimen=True),
         registry=Registry(url="http://127.0.0.1:9", token_file=folder / "none"),
         mail=Mail(host="127.0.0.1", port=9, sender="alicem@example.org", tls="none"),
-        limits=Limits(instructions_per_minute_and_address=10**6, **limits),
+        limits=Limits(**limits),
     )
 
 
@@ -223,7 +232,8 @@ def make_app(settings: Settings, store: Store, ring: KeyRing, clock: Clock) -> S
     origin = settings.service.origin
     clients = provider.load(settings.service.clients)
     room = provider.Provider(settings, store, ring, clients, clock, os.urandom, pages)
-    instructions = Instructions(store, ring, origin, clock, os.urandom, lambda now: "")
+    approvals = settings.limits.approvals_per_hour_and_account
+    instructions = Instructions(store, ring, origin, clock, os.urandom, lambda now: "", approvals)
     phones = accounts_endpoints.Accounts(settings, store, instructions, pages, clock, os.urandom)
     routes = [*provider.routes(room), *accounts_endpoints.routes(phones), *static_routes()]
     return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, origin=origin)])

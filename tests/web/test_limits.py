@@ -1,13 +1,11 @@
-"""How often an address may do a thing, and what counts as one address."""
+"""What counts as one address."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 import pytest
 from starlette.requests import HTTPConnection
 
-from alicem.web.limits import Limit, whose
+from alicem.web.limits import whose
 
 
 def asks(host: str | None) -> HTTPConnection:
@@ -30,9 +28,3 @@ def asks(host: str | None) -> HTTPConnection:
 )
 def test_whose_address_it_is(one: str | None, other: str | None, same: bool) -> None:
     assert (whose(asks(one)) == whose(asks(other))) is same
-
-
-def test_a_network_of_ones_own_gives_no_more_tries() -> None:
-    limit = Limit(10, 60, lambda: datetime(2026, 11, 22, tzinfo=UTC))
-    admitted = [limit.admits(asks(f"2001:db8::{number:x}")) for number in range(1, 100)]
-    assert admitted.count(True) == 10

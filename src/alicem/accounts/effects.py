@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from alicem import jose, journal
+from alicem import jose, journal, limits
 from alicem.accounts import at_rest, life, records
 from alicem.accounts.states import Event, Stage
 from alicem.jose import BadToken, Unverified
@@ -60,6 +60,7 @@ class Effects:
     origin: str
     rng: Callable[[int], bytes]
     receipt: Callable[[datetime], str]
+    approvals_per_hour: int
 
     def act(self, connection: Connection, phone: Any, given: Given, now: datetime) -> Outcome:
         """Do what was asked. The code was right and the account admits this purpose."""
@@ -81,6 +82,9 @@ class Effects:
 
     def _approve(self, connection: Connection, phone: Any, given: Given, now: datetime) -> Outcome:
         """For `renew` and `copy` too: somebody will take it for what its hash says."""
+        who, most = str(phone.account), self.approvals_per_hour
+        if not limits.counted(connection, self.ring, "approvals", who, most=most, seconds=3600, now=now):
+            return Outcome.refused("too_many_approvals")
         records.add_approval(connection, given.request, phone.id, int(now.timestamp()) + APPROVAL_SECONDS)
         return Outcome.done()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,12 +15,15 @@ from alicem.accounts import challenges, suspension
 from alicem.accounts.effects import Outcome
 from alicem.accounts.instruction import UNIFORM, Instructions
 from alicem.jose import BadToken
+from alicem.limits import Limit
 from alicem.settings import Settings
 from alicem.store import Store
 from alicem.web.bodies import BodyTooLarge, form_of, json_of
-from alicem.web.limits import Limit
+from alicem.web.limits import whose
 from alicem.web.pages import Pages
 
+PHONE_REQUESTS = "phone requests"
+"""One limit for everything a phone asks for: a worker of another role counts under the same name."""
 _BODY = 16 * 1024
 _LIMITED = Outcome(429, {"outcome": "rate_limited"})
 _log = structlog.get_logger("alicem")
@@ -38,18 +41,19 @@ class Accounts:
 
 def routes(room: Accounts) -> list[Route]:
     limits = room.settings.limits
-    phone_limit = Limit(limits.instructions_per_minute_and_address, 60, room.clock)
-    suspension_limit = Limit(limits.suspensions_per_hour_and_address, 3600, room.clock)
+    phone_limit = _limit(room, PHONE_REQUESTS, limits.instructions_per_minute_and_address, 60)
+    suspension_limit = _limit(room, "suspensions", limits.suspensions_per_hour_and_address, 3600)
 
     async def challenge(request: Request) -> Response:
-        if not phone_limit.admits(request):
-            return _answer(_LIMITED)
+        if not await phone_limit.admits(whose(request)):
+            return _answer(_LIMITED, phone_limit.retry_after())
         return JSONResponse({"challenge": room.instructions.challenge(), "expires_in": challenges.SECONDS})
 
     async def instruction(request: Request) -> Response:
-        outcome = await _perform(request) if phone_limit.admits(request) else _LIMITED
+        admitted = await phone_limit.admits(whose(request))
+        outcome = await _perform(request) if admitted else _LIMITED
         _log.debug("instruction", outcome=outcome.body["outcome"])
-        return _answer(outcome)
+        return _answer(outcome, None if admitted else phone_limit.retry_after())
 
     async def _perform(request: Request) -> Outcome:
         try:
@@ -62,9 +66,11 @@ def routes(room: Accounts) -> list[Route]:
         return room.pages.render(request, "accounts/suspend.html", outcome=None)
 
     async def suspend(request: Request) -> Response:
-        if not suspension_limit.admits(request):
+        if not await suspension_limit.admits(whose(request)):
             _log.debug("suspension", outcome="limited")
-            return room.pages.render(request, "accounts/suspend.html", status=429, outcome="limited")
+            page = room.pages.render(request, "accounts/suspend.html", status=429, outcome="limited")
+            page.headers.update(suspension_limit.retry_after())
+            return page
         try:
             typed = (await form_of(request, _BODY)).get("code", "")
         except (BadToken, BodyTooLarge):
@@ -82,5 +88,9 @@ def routes(room: Accounts) -> list[Route]:
     ]
 
 
-def _answer(outcome: Outcome) -> Response:
-    return JSONResponse(outcome.body, outcome.status)
+def _limit(room: Accounts, thing: str, most: int, seconds: int) -> Limit:
+    return Limit(room.store, room.instructions.ring, room.clock, thing, most=most, seconds=seconds)
+
+
+def _answer(outcome: Outcome, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(outcome.body, outcome.status, headers)

@@ -55,7 +55,7 @@ class Counted:
 
 @dataclass
 class Instructions:
-    """What verifying instructions needs. `receipt(now)`: the signed receipt of an erased account."""
+    """What verifying instructions needs. `receipt(now)`: the signed receipt of an erased account. `approvals_per_hour`: of one account."""
 
     store: Store
     ring: KeyRing
@@ -63,9 +63,10 @@ class Instructions:
     clock: Callable[[], datetime]
     rng: Callable[[int], bytes]
     receipt: Callable[[datetime], str]
+    approvals_per_hour: int = 60
 
     def __post_init__(self) -> None:
-        self._effects = effects.Effects(self.ring, self.origin, self.rng, self.receipt)
+        self._effects = effects.Effects(self.ring, self.origin, self.rng, self.receipt, self.approvals_per_hour)
 
     def challenge(self) -> str:
         """A fresh challenge, good for one instruction; nothing is written."""

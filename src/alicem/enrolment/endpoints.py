@@ -18,8 +18,9 @@ from alicem.enrolment.children import ProcessDied
 from alicem.enrolment.journey import Enrolment, Journey
 from alicem.enrolment.session import ProtocolError, Session
 from alicem.enrolment.steps import STEPS
+from alicem.limits import Limit
 from alicem.reasons import Refused
-from alicem.web.limits import Limit
+from alicem.web.limits import whose
 
 SUBPROTOCOL = "alicem.enrolment.v1"
 _MOST_SESSIONS = 1000
@@ -140,12 +141,13 @@ def _outcome(close_code: int) -> str:
 def routes(sessions: Sessions) -> list[BaseRoute]:
     room = sessions.room
     service = room.settings.service
-    limit = Limit(room.settings.limits.enrolments_per_hour_and_address, 3600, room.clock)
+    most = room.settings.limits.enrolments_per_hour_and_address
+    limit = Limit(room.store, room.ring, room.clock, "enrolments", most=most, seconds=3600)
 
     async def start(request: Request) -> Response:
         if sessions.draining:  # not counted: the proxy asks another worker
             return _closed("draining", "busy", 503, 5)
-        if not limit.admits(request):
+        if not await limit.admits(whose(request)):
             return _closed("rate_limited", "rate_limited", 429, 3600)
         session = sessions.open()
         if session is None:

@@ -22,6 +22,7 @@ from alicem.provider.chip_session import Ends, Line, Message, Owner, ProtocolErr
 from alicem.provider.records import WAITING, Signin
 from alicem.provider.room import Provider
 from alicem.reasons import Refused
+from alicem.web.limits import whose
 
 SUBPROTOCOL = "alicem.chip.v1"
 PROOF_TYPE = "alicem-chip+jwt"
@@ -179,7 +180,11 @@ def routes(provider: Provider) -> list[BaseRoute]:
 async def _asked(provider: Provider, socket: WebSocket) -> Signin | None:
     """The sign-in that waits for a document, of a page of ours (RFC 6455 §10.2) or of no page."""
     ours = socket.headers.get("origin") in (None, provider.issuer)
-    if not ours or SUBPROTOCOL not in socket.scope.get("subprotocols", ()) or not provider.phone_limit.admits(socket):
+    if (
+        not ours
+        or SUBPROTOCOL not in socket.scope.get("subprotocols", ())
+        or not await provider.phone_limit.admits(whose(socket))
+    ):
         return None
     name = references.named(provider.transaction_secrets, socket.path_params["reference"])
     signin = await provider.store.look_up(lambda c: records.find_signin(c, name)) if name else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from starlette.requests import Request
@@ -14,10 +14,12 @@ from alicem.provider import authorize, chip_endpoints, discovery, logout, record
 from alicem.provider.checks import ProtocolError
 from alicem.provider.client_authentication import authenticate
 from alicem.provider.client_keys import KeysUnavailable
+from alicem.provider.clients import Client
 from alicem.provider.http import NOT_STORED, form_of, refusal_page
 from alicem.provider.parameters import Given, Unreadable, parse
 from alicem.provider.request_objects import Asker, browser_of, region_of
 from alicem.provider.room import Provider
+from alicem.web.limits import whose
 
 Handler = Callable[[Provider, Request], Awaitable[Response]]
 _log = structlog.get_logger("alicem")
@@ -61,8 +63,7 @@ async def ask(provider: Provider, request: Request) -> Response:
     now, address = provider.clock(), _address(request)
     try:
         asked = authorize.check(unchecked)
-        if not provider.limit.admits(request):
-            raise ProtocolError(reasons.load()["rate_limited"].oidc_error, "too many sign-ins from this address")
+        await _require_within_limits(provider, request, asked.client)
     except ProtocolError as error:
         values = {"error": error.error, "error_description": error.text}
         back = authorize.redirection(unchecked.redirect_uri, unchecked.state, provider.issuer, **values)
@@ -76,21 +77,40 @@ async def ask(provider: Provider, request: Request) -> Response:
     return response
 
 
+async def _require_within_limits(provider: Provider, request: Request, client: Client) -> None:
+    """Of the address, then of the client: whoever asks too often takes nothing away from the others. Raises `ProtocolError`."""
+    error = reasons.load()["rate_limited"].oidc_error
+    if not await provider.address_limit.admits(whose(request)):
+        raise ProtocolError(error, "too many sign-ins from this address")
+    if not await provider.client_limit.admits(client.client_id):
+        raise ProtocolError(error, "too many sign-ins of this client")
+
+
 async def token(provider: Provider, request: Request) -> Response:
-    """RFC 6749 §5.1, §5.2."""
+    """RFC 6749 §5.1, §5.2. A client whose secrets fail too often is not listened to any more for this minute, from that address."""
     authorization = request.headers.get("authorization")
     try:
         given = await form_of(request)
-        client = authenticate(given, authorization, provider.clients)
-        return JSONResponse(await tokens.redeem(provider, given, client), headers=NOT_STORED)
     except Unreadable as error:
         return _error("invalid_request", str(error))
+    limit, who = provider.token_failures, f"{whose(request)} {given.get('client_id')}"
+    if limit.over(who):
+        return _away("too many wrong secrets", 429, limit.retry_after())
+    try:
+        client = authenticate(given, authorization, provider.clients)
+        return JSONResponse(await tokens.redeem(provider, given, client), headers=NOT_STORED)
     except ProtocolError as error:
+        if error.error == "invalid_client":
+            await limit.admits(who)
         return _error(error.error, error.text, authorization is not None)
-
     except KeysUnavailable as error:
-        tree = {"error": "temporarily_unavailable", "error_description": str(error)}
-        return JSONResponse(tree, 503, {**NOT_STORED, "Retry-After": "10"})
+        return _away(str(error), 503, {"Retry-After": "10"})
+
+
+def _away(text: str, status: int, headers: Mapping[str, str]) -> Response:
+    tree = {"error": "temporarily_unavailable", "error_description": text}
+    return JSONResponse(tree, status, {**NOT_STORED, **headers})
+
 
 def _error(error: str, text: str, challenged: bool = False) -> Response:
     headers = dict(NOT_STORED)

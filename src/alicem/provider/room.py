@@ -12,12 +12,12 @@ from alicem import jose
 from alicem.enrolment.pool import Pool
 from alicem.evidence import Level
 from alicem.keys import KeyRing, SigningKey
+from alicem.limits import Limit
 from alicem.provider.client_keys import ClientKeys
 from alicem.provider.clients import Client
 from alicem.provider.waiting import Waiting
 from alicem.settings import Settings
 from alicem.store import Store
-from alicem.web.limits import Limit
 from alicem.web.pages import Pages
 
 Clock = Callable[[], datetime]
@@ -55,13 +55,24 @@ class Provider:
         return Level.SUBSTANTIAL if self.chips is None else Level.HIGH
 
     @cached_property
-    def limit(self) -> Limit:
-        return Limit(self.settings.limits.sign_ins_per_minute_and_address, 60, self.clock)
+    def address_limit(self) -> Limit:
+        return self._limit("sign-ins of an address", self.settings.limits.sign_ins_per_minute_and_address)
+
+    @cached_property
+    def client_limit(self) -> Limit:
+        return self._limit("sign-ins of a client", self.settings.limits.sign_ins_per_minute_and_client)
+
+    @cached_property
+    def token_failures(self) -> Limit:
+        return self._limit("token failures", self.settings.limits.token_failures_per_minute_and_client)
+
+    def _limit(self, thing: str, most: int) -> Limit:
+        return Limit(self.store, self.ring, self.clock, thing, most=most, seconds=60)
 
     @cached_property
     def phone_limit(self) -> Limit:
         """Of what phones fetch, answer and read."""
-        return Limit(self.settings.limits.instructions_per_minute_and_address, 60, self.clock)
+        return self._limit("requests of sign-ins", self.settings.limits.instructions_per_minute_and_address)
 
     def transaction_secret(self, now: datetime) -> bytes:
         """What makes references, states and response keys now."""

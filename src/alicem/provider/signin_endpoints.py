@@ -24,6 +24,7 @@ from alicem.provider.records import AFTERLIFE, APPROVED, WAITING, Signin
 from alicem.provider.room import Provider
 from alicem.provider.sealing import unpack
 from alicem.provider.signing_in import COOKIE, Browser
+from alicem.web.limits import whose
 from alicem.web.text import language_of
 
 Handler = Callable[[Provider, Request], Awaitable[Response]]
@@ -121,8 +122,8 @@ async def cancel(provider: Provider, request: Request) -> Response:
 
 async def give_request(provider: Provider, request: Request) -> Response:
     """The phone fetches the signed request object (RFC 9101 §5.2.3)."""
-    if not provider.phone_limit.admits(request):
-        return _limited()
+    if not await provider.phone_limit.admits(whose(request)):
+        return _limited(provider)
     now = provider.clock()
     name = references.resolve(provider.transaction_secrets, request.path_params["reference"], now)
     signin = await provider.store.look_up(lambda connection: records.find_signin(connection, name)) if name else None
@@ -135,8 +136,8 @@ async def give_request(provider: Provider, request: Request) -> Response:
 
 async def take_answer(provider: Provider, request: Request) -> Response:
     """The phone's answer (OpenID4VP 1.0 §8.2, `direct_post.jwt`)."""
-    if not provider.phone_limit.admits(request):
-        return _limited()
+    if not await provider.phone_limit.admits(whose(request)):
+        return _limited(provider)
     try:
         given = await form_of(request, _MOST_ANSWER)
     except Unreadable:
@@ -146,8 +147,8 @@ async def take_answer(provider: Provider, request: Request) -> Response:
     return _answered(outcome, answers.refusal_of(given) if refused else outcome)
 
 
-def _limited() -> Response:
-    return JSONResponse({"outcome": "rate_limited"}, 429, {**NOT_STORED, "Retry-After": "60"})
+def _limited(provider: Provider) -> Response:
+    return JSONResponse({"outcome": "rate_limited"}, 429, {**NOT_STORED, **provider.phone_limit.retry_after()})
 
 
 def _answered(outcome: str, ended: str) -> Response:

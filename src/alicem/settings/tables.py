@@ -129,7 +129,12 @@ class Limits:
     enrolments_per_hour_and_address: int = 8
     suspensions_per_hour_and_address: int = 10
     sign_ins_per_minute_and_address: int = 60
+    sign_ins_per_minute_and_client: int = 60_000
+    """Of one client: FranceConnect is one, with everybody behind it."""
     instructions_per_minute_and_address: int = 120
+    approvals_per_hour_and_account: int = 60
+    token_failures_per_minute_and_client: int = 30
+    """Wrong secrets of one client from one address, so that a stranger cannot shut a client out."""
     face_tries_a_session: int = 3
     face_tries_a_week: int = 6
     face_attempts_a_week: int = 20
