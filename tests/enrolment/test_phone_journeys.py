@@ -145,7 +145,7 @@ def test_an_accounts_life_by_command(town: Town, tmp_path: Path) -> None:
         enrolled = alicem("phone", "enrol", "--state", str(state), "--persona", "mael", *where)
         assert enrolled.returncode == 0, enrolled.stderr
         told = json.loads(enrolled.stdout)
-        assert told["receipt"]["level"] == "substantial" and len(told["suspension_code"].replace(" ", "")) == 20
+        assert told["receipt"]["level"] == "high" and len(told["suspension_code"].replace(" ", "")) == 20
         return str(json.loads((state / "phone.json").read_text())["account"])
 
     account = enrol()

@@ -14,21 +14,29 @@ from urllib.parse import quote
 import httpx
 import typer
 
+from alicem.cli.chip_files import load_document
 from alicem.cli.says import err, fail, out, refuse
 from alicem.demo import personas
-from alicem.demo.person import Person
+from alicem.demo.person import Chip, Person
 from alicem.jose import BadToken
 from alicem.phone import manage
 from alicem.phone.approve import approve as approve_request
 from alicem.phone.approve import fetch
 from alicem.phone.approve import refuse as refuse_request
+from alicem.phone.chip import LayDocument
 from alicem.phone.enrol import queue_text
 from alicem.phone.instruct import AccountClosed, Device
 from alicem.phone.state import Phone, PhoneHasForgotten, Storage, UnknownVersion, new_phone
 from alicem.reasons import Refused
+from emrtd.errors import EmrtdError
+from emrtd.exchange import Transmit
+from emrtd.transports import pcsc
+from emrtd.transports.software import SoftwareCard
 
 app = typer.Typer(no_args_is_help=True)
 State = Annotated[Path, typer.Option("--state", help="folder of phone.json and vault.bin")]
+Stage = Annotated[str, typer.Option("--stage", help="the demonstration's chips and mail box")]
+STAGE = "http://127.0.0.1:8003"
 CodeFile = Annotated[Path | None, typer.Option("--code-file", help="file with the six digits (else asked)")]
 
 
@@ -37,9 +45,7 @@ def enrol(
     state: State,
     persona: Annotated[str, typer.Option("--persona", help="whose document and face")] = "zoe",
     origin: Annotated[str, typer.Option("--origin", help="the provider")] = "http://localhost:8000",
-    stage: Annotated[
-        str, typer.Option("--stage", help="the demonstration's chips and mail box")
-    ] = "http://127.0.0.1:8003",
+    stage: Stage = STAGE,
     keep_phones: Annotated[bool, typer.Option("--keep-phones", help="the identity's other phones stay")] = False,
     renewing: Annotated[
         Path | None,
@@ -70,13 +76,34 @@ def approve(
     link: Annotated[str, typer.Option("--link", help="what the QR of the sign-in page says")],
     number: Annotated[str, typer.Option("--number", help="the two digits of the sign-in page")],
     code_file: CodeFile = None,
+    chip: Annotated[
+        str,
+        typer.Option(
+            "--chip", help="where the document lies if it is asked for: pcsc, a specimen's file, or a persona"
+        ),
+    ] = "",
+    stage: Stage = STAGE,
 ) -> None:
-    """Approve a sign-in."""
+    """Approve a sign-in; at the highest level the document is read again."""
 
     async def work(device: Device) -> None:
-        await approve_request(device, await fetch(device, link), number, _code(code_file))
+        lay_document = _document_at(chip, stage) if chip else None
+        await approve_request(device, await fetch(device, link), number, _code(code_file), lay_document)
 
     _run(Storage(state), None, work)
+
+
+def _document_at(chip: str, stage: str) -> LayDocument:
+    """A document on a PC/SC reader, in a file of `alicem chip specimen`, or a persona's at the demonstration."""
+    if chip in personas.load():
+        return lambda: Chip(stage, chip, "").transmit
+    card = pcsc.Card() if chip == "pcsc" else SoftwareCard(load_document(Path(chip)), secrets.token_bytes)
+
+    def lay() -> Transmit:
+        card.connect()
+        return card
+
+    return lay
 
 
 @app.command("refuse")
@@ -223,7 +250,7 @@ def _run(storage: Storage, origin: str | None, work: Callable[[Device], Awaitabl
         refuse(refusal.reason)
     except AccountClosed:
         fail("this account was closed; everything here is erased", 1)
-    except (httpx.HTTPError, OSError, BadToken) as error:
+    except (httpx.HTTPError, OSError, BadToken, EmrtdError) as error:
         fail(f"{type(error).__name__}: {error}")
 
 

@@ -122,9 +122,10 @@ class Person:
         if self.wrong == "code":
             code = f"{(int(code) + 1) % 1_000_000:06d}"
         try:
-            await approve(self.device, request, number, code)
+            await approve(self.device, request, number, code, self._lay_document, self._observe)
         except Refused:
-            await refuse(self.device, request)
+            with contextlib.suppress(httpx.HTTPStatusError):  # what was refused may have ended the sign-in already
+                await refuse(self.device, request)
             raise
         return {"tell": "approved", "asker": request.asker, "claims": list(request.claims), "level": request.level}
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from alicem import jose
 from alicem.credential import sdjwt
 from alicem.jose import BadToken, b64, unb64
+from alicem.phone.chip import DocumentReading, LayDocument, Observe
 from alicem.phone.instruct import Device
 from alicem.phone.state import MOST_HISTORY, open_vault, seal_vault
 from alicem.phone.trust import verified
@@ -23,13 +24,15 @@ from alicem.reasons import Refused
 
 @dataclass(frozen=True)
 class SignInRequest:
-    """What the owner is shown, and what the answer needs. `claims`: names asked."""
+    """What the owner is shown, and what the answer needs. `claims`: names asked. `chip`: the document is read again."""
 
     token: str
+    reference: str
     asker: str
     level: str
     browser: str
     region: str
+    chip: bool
     claims: tuple[str, ...]
     client_id: str
     response_uri: str
@@ -49,20 +52,22 @@ async def fetch(device: Device, link: str) -> SignInRequest:
     if answer.status_code != 200:
         raise Refused("signin_expired")
     payload, leaf = verified(answer.text, "oauth-authz-req+jwt", device.phone.anchor, device.clock())
-    return _request(answer.text, payload, leaf, device)
+    return _request(answer.text, reference, payload, leaf, device)
 
 
-def _request(token: str, payload: dict[str, Any], leaf: bytes, device: Device) -> SignInRequest:
+def _request(token: str, reference: str, payload: dict[str, Any], leaf: bytes, device: Device) -> SignInRequest:
     try:
         client_id, response_uri = payload["client_id"], payload["response_uri"]
         said = json.loads(unb64(payload["transaction_data"][0]))
         queries, keys = payload["dcql_query"]["credentials"], payload["client_metadata"]["jwks"]["keys"]
         request = SignInRequest(
             token=token,
+            reference=reference,
             asker=said["asker"],
             level=said["level"],
             browser=said["browser"],
             region=said["region"],
+            chip=said.get("chip") is True,
             claims=tuple(one["path"][0] for one in queries[0].get("claims", [])),
             client_id=client_id,
             response_uri=response_uri,
@@ -87,10 +92,24 @@ def _request(token: str, payload: dict[str, Any], leaf: bytes, device: Device) -
     return request
 
 
-async def approve(device: Device, request: SignInRequest, number: str, code: str) -> None:
-    """Order the sign-in with the code, then show the credential. Raises `Refused`, `WrongCode`, `PhoneHasForgotten`."""
+async def approve(
+    device: Device,
+    request: SignInRequest,
+    number: str,
+    code: str,
+    lay_document: LayDocument | None = None,
+    observe: Observe = lambda *_: None,
+) -> None:
+    """Order the sign-in with the code, have the document read again where it is asked, then show the credential.
+
+    Raises `Refused`, `WrongCode`, `PhoneHasForgotten`.
+    """
+    if request.chip and lay_document is None:
+        raise Refused("level_not_reachable")  # before anything is typed for nothing; another phone may still answer
     answer = await device.instruct(code, "approve", f"{request.token}.{number}".encode())
     vault = open_vault(device.phone, answer.share, device.storage.load_vault())
+    if request.chip and lay_document is not None:
+        await _prove_chip(device, request, vault, lay_document, observe)
     presentation = present(device, vault["credential"], request)
     outcome = await _post(device, request, presentation)
     entry = {
@@ -106,11 +125,25 @@ async def approve(device: Device, request: SignInRequest, number: str, code: str
         raise Refused(outcome)
 
 
+async def _prove_chip(
+    device: Device, request: SignInRequest, vault: dict[str, Any], lay_document: LayDocument, observe: Observe
+) -> None:
+    """Raises `Refused`; what this phone can never do ends the sign-in, so that its browser goes back."""
+    held = {one.name for one in sdjwt.parse(vault["credential"]).disclosures}
+    access_key = vault.get("access_key")
+    if access_key is None or "chip_key" not in held:
+        await _decline(device, request, "level_not_reachable")
+        raise Refused("level_not_reachable")
+    await DocumentReading(device, request.reference, request.state, access_key, lay_document, observe).run()
+
+
 async def refuse(device: Device, request: SignInRequest, *, not_mine: bool = False) -> None:
     """Say no in one tap; `not_mine` reports a request the owner did not start."""
-    form = {"error": "access_denied", "state": request.state}
-    if not_mine:
-        form["error_description"] = "not_mine"
+    await _decline(device, request, "not_mine" if not_mine else None)
+
+
+async def _decline(device: Device, request: SignInRequest, why: str | None) -> None:
+    form = {"error": "access_denied", "state": request.state, **({} if why is None else {"error_description": why})}
     (await device.http.post(request.response_uri, data=form)).raise_for_status()
 
 

@@ -17,16 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from alicem import jose
 from alicem.enrolment.seal import Seal
-from alicem.jose import b64, unb64
 from alicem.phone.approve import show
 from alicem.phone.code import is_trivial, pin_key
 from alicem.phone.instruct import Device
+from alicem.phone.relay import first_contact, relay
 from alicem.phone.state import new_phone, open_vault, seal_vault
 from alicem.phone.trust import anchor_of, verified
 from alicem.reasons import Refused
-from emrtd.contact import FIRST_CONTACT
-from emrtd.errors import TagLost
-from emrtd.exchange import Batch, Command, Transmit, run_batch
+from emrtd.exchange import Transmit
 
 SUBPROTOCOL = "alicem.enrolment.v1"
 LASTING = ("birth_family_name", "given_name", "birthdate", "birthplace_cog", "birthcountry_cog")
@@ -230,21 +228,11 @@ class Enrolment:
 
     async def _on_chip(self, _message: Message) -> None:
         self._transmit = self._holder.lay_document()
-        answers = await asyncio.to_thread(run_batch, FIRST_CONTACT, self._transmit)
-        await self._send_sealed("chip_found", _answers(answers))
+        await self._send_sealed("chip_found", await asyncio.to_thread(first_contact, self._transmit))
 
     async def _on_batch(self, message: Message) -> None:
-        commands = tuple(
-            Command(unb64(one["apdu"]), tuple(int(status, 16) for status in one["allowed"]))
-            for one in message["commands"]
-        )
         assert self._transmit is not None  # noqa: S101 - a batch comes after `chip_found`
-        try:
-            answers = await asyncio.to_thread(run_batch, Batch(commands), self._transmit)
-        except TagLost as lost:
-            await self._send_sealed("chip_lost", _answers(lost.answers))
-        else:
-            await self._send_sealed("chip_answers", _answers(answers))
+        await self._send_sealed(*await asyncio.to_thread(relay, message, self._transmit))
 
     async def _on_face(self, message: Message) -> None:
         holder = self._holder
@@ -364,10 +352,6 @@ def queue_text(position: int, language: str) -> str:
     """What a phone shows of `queue`. `language`: `fr` or `en`."""
     following, later = _QUEUE[language]
     return following if position == 1 else later.format(position)
-
-
-def _answers(answers: tuple[bytes, ...]) -> bytes:
-    return json.dumps({"answers": [b64(one) for one in answers]}).encode()
 
 
 def _now_ms() -> float:
