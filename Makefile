@@ -2,8 +2,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup models demo demo-headless test lint format bench bench-face soak fuzz clean
 
-# What waits for cameras and browsers in real time runs apart, a demonstration on each core.
-LIVE := tests/enrolment tests/journeys tests/foreign_phone tests/browser tests/privacy tests/operation
 SECONDS ?= 60
 TIMES ?= 4
 KILLS ?= 3000
@@ -26,8 +24,7 @@ demo-headless: models ## the same journey without a browser, in under a minute
 test: ## every test
 	@tools/setup test
 	@.venv/bin/alicem face models build
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(LIVE:%=--ignore=%)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(LIVE)
+	@.venv/bin/python tools/test
 
 lint: ## ruff, mypy, import rules
 	@tools/setup test

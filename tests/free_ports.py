@@ -4,13 +4,18 @@ import contextlib
 import os
 import socket
 
+SHARE, SHARES = 5_600, 4
+"""Ports of each worker, from 10000 on: what the system gives to connections by itself begins above (Linux: 32768)."""
 
-def free_ports(worker: str = os.environ.get("PYTEST_XDIST_WORKER", "gw0")) -> int:
-    """The first of seven free ports in a row."""
-    start = 21000 + 10_000 * int(worker.removeprefix("gw"))  # workers beside each other must not choose the same
-    turn = os.getpid() % 200  # nor two runs of the tests on one machine
-    for place in range(200):
-        base = start + 50 * ((turn + place) % 200)
+
+def free_ports() -> int:
+    """The first of seven free ports in a row. `ALICEM_TEST_PORTS` tells runs beside each other apart."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = (worker + int(os.environ.get("ALICEM_TEST_PORTS", "0"))) % SHARES
+    start, places = 10_000 + SHARE * share, SHARE // 50
+    turn = os.getpid() % places  # two runs on one machine begin elsewhere
+    for place in range(places):
+        base = start + 50 * ((turn + place) % places)
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(base, base + 7):
