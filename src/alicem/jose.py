@@ -91,14 +91,14 @@ def sign(key: Signer, typ: str, payload: Mapping[str, Any] | str, **header: Any)
     return f"{signing_input}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
-def unpack(token: str, typ: str) -> Unverified:
-    """Take a compact JWS apart, insisting on `typ` and ES256 before anything else is read."""
+def unpack(token: str, *typ: str | None) -> Unverified:
+    """Take a compact JWS apart, insisting on a `typ` of these (None: on none) and ES256 before anything else is read."""
     if not isinstance(token, str) or len(token) > MOST or token.count(".") != 2:
         raise BadToken("not a compact JWS")
     head, body, signature = token.split(".")
     header = _object(unb64(head))
-    if header.get("alg") != "ES256" or header.get("typ") != typ or "crit" in header:
-        raise BadToken(f"not a {typ} signed with ES256")
+    if header.get("alg") != "ES256" or header.get("typ") not in typ or "crit" in header:
+        raise BadToken(f"not a {typ[0]} signed with ES256")
     return Unverified(header, unb64(body), f"{head}.{body}".encode(), unb64(signature))
 
 

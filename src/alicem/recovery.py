@@ -30,7 +30,9 @@ from alicem.store import backup
 from alicem.store.migrate import migrate, version_of
 from alicem.store.sealed_file import seal, unseal
 
-ONE_TIME = frozenset({"challenges", "approvals", "signins", "chip_proofs", "codes", "access_tokens"})
+ONE_TIME = frozenset(
+    {"challenges", "approvals", "pushed_requests", "signins", "chip_proofs", "codes", "access_tokens", "spent_proofs"}
+)
 """Tables of what is good once and for minutes: no backup holds them."""
 _LISTS_LEFT_OUT = 16  # of credentials issued since the backup: more than a million each
 _AT_ONCE = 500  # rows of an export compared at once

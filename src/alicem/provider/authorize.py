@@ -37,6 +37,7 @@ class Unchecked:
     client: Client
     redirect_uri: str
     reachable: Level
+    pushed: bool = False
 
     @property
     def state(self) -> str | None:
@@ -56,17 +57,18 @@ class Asked:
     scopes: tuple[str, ...]
     level: Level
     challenge: str | None
+    dpop_jkt: str | None
 
 
-def identify(given: Given, clients: Mapping[str, Client], reachable: Level) -> Unchecked:
-    """The client, and the address it may be answered at. Raises `NotAClient`."""
+def identify(given: Given, clients: Mapping[str, Client], reachable: Level, *, pushed: bool = False) -> Unchecked:
+    """The client, and the address it may be answered at; `pushed`: whether it sent the request itself. Raises `NotAClient`."""
     client = clients.get(given.get("client_id") or "")
     if client is None:
         raise NotAClient("client_unknown", "client_id is missing, repeated or unknown")
     redirect_uri = given.get("redirect_uri")
     if redirect_uri not in client.redirect_uris:  # RFC 9700 §2.1: exact string comparison
         raise NotAClient("request_malformed", "redirect_uri is missing, repeated or not registered for this client")
-    return Unchecked(given, client, redirect_uri, reachable)
+    return Unchecked(given, client, redirect_uri, reachable, pushed)
 
 
 def _levels(asked: Unchecked) -> list[Level]:
@@ -91,6 +93,10 @@ def _bad_challenge(asked: Unchecked) -> bool:
     return method != "S256" or not _CHALLENGE.fullmatch(challenge)
 
 
+def _bad_thumbprint(asked: Unchecked) -> bool:
+    return "dpop_jkt" in asked.given and not _CHALLENGE.fullmatch(asked.given.get("dpop_jkt") or "")
+
+
 CHECKS: tuple[Check[Unchecked], ...] = (
     Check("RFC 6749 §3.1", "invalid_request", "a parameter is repeated", lambda a: bool(a.given.repeated)),
     Check(
@@ -98,6 +104,12 @@ CHECKS: tuple[Check[Unchecked], ...] = (
         "invalid_request",
         "state is longer than 1024 characters or not printable ASCII",
         lambda a: "state" in a.given and a.state is None,
+    ),
+    Check(
+        "RFC 9126 §6",
+        "invalid_request",
+        "this client pushes its requests to the pushed_authorization_request_endpoint",
+        lambda a: a.client.profile.pushed and not a.pushed,
     ),
     Check("OIDC Core §6.1", "request_not_supported", "request objects are not taken", lambda a: "request" in a.given),
     Check(
@@ -144,6 +156,18 @@ CHECKS: tuple[Check[Unchecked], ...] = (
         "invalid_request",
         "a nonce or a code_challenge is required: without one a stolen code could be injected",
         lambda a: a.given.get("nonce") is None and a.given.get("code_challenge") is None,
+    ),
+    Check(
+        "FAPI 2.0 §5.3.2.2",
+        "invalid_request",
+        "this client sends a code_challenge",
+        lambda a: a.client.profile.pkce and a.given.get("code_challenge") is None,
+    ),
+    Check(
+        "RFC 9449 §10",
+        "invalid_request",
+        "dpop_jkt is 43 characters of base64url",
+        _bad_thumbprint,
     ),
     Check(
         "RFC 7636 §4.3, RFC 9700 §2.1.1",
@@ -196,6 +220,7 @@ def check(unchecked: Unchecked) -> Asked:
         scopes=tuple(scope for scope in dict.fromkeys(given.words("scope")) if scope in client.scopes),
         level=min(levels) if levels else Level.LOW,
         challenge=given.get("code_challenge"),
+        dpop_jkt=given.get("dpop_jkt"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which client speaks at the token endpoint: its secret, in the form or in the header, never in both (RFC 6749 §2.3)."""
+"""Which client speaks: by its secret, in the form or in the header, or by its key, never by two of them (RFC 6749 §2.3)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
+from alicem.provider import client_assertions
 from alicem.provider.checks import ProtocolError
 from alicem.provider.clients import Client
 from alicem.provider.parameters import Given
 from alicem.provider.profiles import BASIC, POST
+from alicem.provider.room import Provider
 
 _NOBODY = "0" * 64
 """Compared for unknown clients, so that they cost the same time."""
 
 
-def authenticate(given: Given, authorization: str | None, clients: Mapping[str, Client]) -> Client:
-    """Raises `ProtocolError`: `invalid_request` for two methods or repeated parameters, else `invalid_client`."""
+async def authenticate(provider: Provider, given: Given, authorization: str | None) -> Client:
+    """Raises `ProtocolError`: `invalid_request` for two methods or repeated parameters, else `invalid_client`; and `KeysUnavailable`."""
     if given.repeated:
         raise ProtocolError("invalid_request", "a parameter is repeated", "RFC 6749 §3.2")
     if "client_assertion" in given or "client_assertion_type" in given:
-        raise ProtocolError("invalid_client", "client assertions are not taken", "RFC 7523 §3.2")
+        if authorization is not None or "client_secret" in given:
+            raise ProtocolError("invalid_request", "two ways of authentication at once", "RFC 6749 §2.3")
+        return await client_assertions.authenticated(provider, given)
+    return _by_secret(given, authorization, provider.clients)
+
+
+def _by_secret(given: Given, authorization: str | None, clients: Mapping[str, Client]) -> Client:
     if authorization is not None:
         if "client_secret" in given:
             raise ProtocolError("invalid_request", "two ways of authentication at once", "RFC 6749 §2.3")

@@ -120,8 +120,9 @@ Lacks = Callable[[KeySet], bool]
 class ClientKeys:
     """The keys behind the addresses of clients, in the memory of this worker."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], datetime], seconds: float = SECONDS) -> None:
+        """`seconds`: for the whole of a fetch."""
+        self._clock, self._seconds = clock, seconds
         self._held: dict[str, _Held] = {}
 
     async def at(self, address: str, lacks: Lacks) -> KeySet:
@@ -150,7 +151,7 @@ class ClientKeys:
         began = time.monotonic()
         outcome = "wrong"
         try:
-            async with asyncio.timeout(SECONDS):  # httpx counts each piece by itself: drops would go on for ever
+            async with asyncio.timeout(self._seconds):  # httpx counts each piece by itself: drops would go on for ever
                 data = await self._get(address)
             held.keys, held.fetched, outcome = parse(data), self._clock(), "fetched"
         except (TimeoutError, httpx.TimeoutException):
@@ -168,7 +169,7 @@ class ClientKeys:
         """The document itself, wherever nobody redirects us to. Raises `BadToken` for another answer than 200, or too long a one."""
         asking = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
         async with (
-            httpx.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=SECONDS) as http,
+            httpx.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._seconds) as http,
             http.stream("GET", address, headers=asking) as answer,
         ):
             if answer.status_code != 200:

@@ -8,7 +8,7 @@ from typing import Any
 from alicem import jose
 from alicem.evidence import Level
 from alicem.provider.claims import CLAIMS, SCOPES
-from alicem.provider.profiles import BASIC, ENCRYPTION_ALGS, ENCRYPTION_ENC, ES256, HS256, POST
+from alicem.provider.profiles import ASSERTION, BASIC, ENCRYPTION_ALGS, ENCRYPTION_ENC, ES256, HS256, POST
 from alicem.provider.room import Provider
 
 
@@ -19,6 +19,8 @@ def configuration(provider: Provider) -> bytes:
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
+        "require_pushed_authorization_requests": False,
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/end_session",
         "jwks_uri": f"{issuer}/jwks",
@@ -37,7 +39,9 @@ def configuration(provider: Provider) -> bytes:
                 ("encryption_enc", [ENCRYPTION_ENC]),
             )
         },
-        "token_endpoint_auth_methods_supported": [POST, BASIC],
+        "token_endpoint_auth_methods_supported": [POST, BASIC, ASSERTION],
+        "token_endpoint_auth_signing_alg_values_supported": [ES256],
+        "dpop_signing_alg_values_supported": [ES256],
         "claim_types_supported": ["normal"],
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", *CLAIMS],
         "claims_parameter_supported": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -10,11 +11,23 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from alicem import reasons
-from alicem.provider import authorize, chip_endpoints, discovery, logout, records, signin_endpoints, signing_in, tokens
+from alicem.provider import (
+    authorize,
+    chip_endpoints,
+    discovery,
+    dpop,
+    logout,
+    pushed_requests,
+    records,
+    signin_endpoints,
+    signing_in,
+    tokens,
+)
 from alicem.provider.checks import ProtocolError
 from alicem.provider.client_authentication import authenticate
 from alicem.provider.client_keys import KeysUnavailable
 from alicem.provider.clients import Client
+from alicem.provider.dpop import Proof, proven
 from alicem.provider.http import NOT_STORED, form_of, refusal_page
 from alicem.provider.parameters import Given, Unreadable, parse
 from alicem.provider.request_objects import Asker, browser_of, region_of
@@ -22,6 +35,8 @@ from alicem.provider.room import Provider
 from alicem.web.limits import whose
 
 Handler = Callable[[Provider, Request], Awaitable[Response]]
+Work = Callable[[Provider, Given, Client, Proof | None], Awaitable[dict[str, Any]]]
+_SCHEMES = {"bearer": 'Bearer realm="userinfo"', "dpop": 'DPoP realm="userinfo", algs="ES256"'}
 _log = structlog.get_logger("alicem")
 
 
@@ -43,6 +58,7 @@ def routes(provider: Provider) -> list[BaseRoute]:
         Route("/.well-known/openid-configuration", constant),
         Route("/jwks", constant),
         at("/authorize", ask, "GET", "POST"),
+        at("/par", push, "POST"),
         at("/token", token, "POST"),
         at("/userinfo", userinfo, "GET", "POST"),
         at("/end_session", end_session, "GET", "POST"),
@@ -54,8 +70,8 @@ def routes(provider: Provider) -> list[BaseRoute]:
 async def ask(provider: Provider, request: Request) -> Response:
     """The authorization endpoint: a page for the person, an error for the client, or a page where there is no client to go back to."""
     try:
-        given = await _parameters(request)
-        unchecked = authorize.identify(given, provider.clients, provider.reachable)
+        given, pushed = await pushed_requests.resolved(provider, await _parameters(request))
+        unchecked = authorize.identify(given, provider.clients, provider.reachable, pushed=pushed)
     except Unreadable as error:
         return refusal_page(provider, request, "request_malformed", str(error))
     except authorize.NotAClient as error:
@@ -86,8 +102,18 @@ async def _require_within_limits(provider: Provider, request: Request, client: C
         raise ProtocolError(error, "too many sign-ins of this client")
 
 
+async def push(provider: Provider, request: Request) -> Response:
+    """RFC 9126 §2."""
+    return await _for_client(provider, request, pushed_requests.push, 201)
+
+
 async def token(provider: Provider, request: Request) -> Response:
-    """RFC 6749 §5.1, §5.2. A client whose secrets fail too often is not listened to any more for this minute, from that address."""
+    """RFC 6749 §5.1, §5.2."""
+    return await _for_client(provider, request, tokens.redeem, 200)
+
+
+async def _for_client(provider: Provider, request: Request, work: Work, status: int) -> Response:
+    """What a client asks that says who it is. One whose secrets fail too often is not listened to any more for this minute, from that address."""
     authorization = request.headers.get("authorization")
     try:
         given = await form_of(request)
@@ -97,14 +123,22 @@ async def token(provider: Provider, request: Request) -> Response:
     if limit.over(who):
         return _away("too many wrong secrets", 429, limit.retry_after())
     try:
-        client = authenticate(given, authorization, provider.clients)
-        return JSONResponse(await tokens.redeem(provider, given, client), headers=NOT_STORED)
+        client = await authenticate(provider, given, authorization)
+        proof = _proof(provider, request, request.url.path)
+        return JSONResponse(await work(provider, given, client, proof), status, NOT_STORED)
     except ProtocolError as error:
         if error.error == "invalid_client":
             await limit.admits(who)
         return _error(error.error, error.text, authorization is not None)
     except KeysUnavailable as error:
         return _away(str(error), 503, {"Retry-After": "10"})
+
+
+def _proof(provider: Provider, request: Request, path: str, access_token: str | None = None) -> Proof | None:
+    """What the `DPoP` header proves for this endpoint. Raises `ProtocolError`."""
+    now = provider.clock().timestamp()
+    asked = dpop.Request(request.method, f"{provider.issuer}{path}", now, access_token)
+    return proven(request.headers.getlist("dpop"), asked)
 
 
 def _away(text: str, status: int, headers: Mapping[str, str]) -> Response:
@@ -121,15 +155,20 @@ def _error(error: str, text: str, challenged: bool = False) -> Response:
 
 
 async def userinfo(provider: Provider, request: Request) -> Response:
-    """OIDC Core §5.3, RFC 6750: the claims, once."""
+    """OIDC Core §5.3, RFC 6750, RFC 9449 §7.1: the claims, once."""
     scheme, _, access_token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not access_token:
-        return _unauthorized('Bearer realm="userinfo"')  # RFC 6750 §3.1: no error code without a token
-    answer = await tokens.userinfo(provider, access_token.strip())
+    access_token = access_token.strip()
+    if scheme.lower() not in _SCHEMES or not access_token:
+        return _unauthorized(_SCHEMES["bearer"])  # RFC 6750 §3.1: no error code without a token
+    challenge = _SCHEMES[scheme.lower()]
+    bound = scheme.lower() == "dpop"
+    try:
+        proof = _proof(provider, request, "/userinfo", access_token) if bound else None
+    except ProtocolError as error:
+        return _unauthorized(f'{challenge}, error="{error.error}", error_description="{error.text}"')
+    answer = None if bound and proof is None else await tokens.userinfo(provider, access_token, proof)
     if answer is None:
-        return _unauthorized(
-            'Bearer realm="userinfo", error="invalid_token", error_description="unknown, used or expired"'
-        )
+        return _unauthorized(f'{challenge}, error="invalid_token", error_description="unknown, used or expired"')
     return Response(answer["body"], media_type=answer["type"], headers=NOT_STORED)
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from alicem.provider import one_time
 from alicem.store import Int64, Prepared, metadata
 
 WAITING = "waiting"
@@ -41,6 +42,7 @@ signins = Table(
     Column("state", String(1024), comment="the client's"),
     Column("nonce", String(512), comment="the client's"),
     Column("challenge", String(43), comment="PKCE, S256"),
+    Column("dpop_jkt", String(43), comment="thumbprint of the key the code is bound to"),
     Column("level", Integer, nullable=False, comment="lowest level that satisfies the client, 1 to 3"),
     Column("number", Integer, nullable=False, comment="two digits the person types on the phone"),
     Column("browser_key", LargeBinary, nullable=False, comment="public key; its private half derives from the cookie"),
@@ -88,6 +90,7 @@ class Signin:
     state: str | None
     nonce: str | None
     challenge: str | None
+    dpop_jkt: str | None
     level: int
     number: int
     browser_key: bytes
@@ -198,6 +201,7 @@ def expire(connection: Connection, now: datetime) -> None:
     """Erase what is over: proofs of chips, codes, tokens, claims nobody fetched, and sign-ins after their afterlife. For a job, every minute."""
     at = int(now.timestamp())
     connection.execute(delete(chip_proofs).where(chip_proofs.c.expires_at <= at))
+    one_time.expire(connection, now)
     connection.execute(delete(codes).where(codes.c.expires_at <= at))
     connection.execute(delete(access_tokens).where(access_tokens.c.expires_at <= at))
     connection.execute(delete(signins).where(signins.c.expires_at <= at - int(AFTERLIFE.total_seconds())))

@@ -46,6 +46,7 @@ def begin(provider: Provider, asked: Asked, asker: Asker, now: datetime) -> tupl
         state=asked.state,
         nonce=asked.nonce,
         challenge=asked.challenge,
+        dpop_jkt=asked.dpop_jkt,
         level=int(asked.level),
         number=_two_digits(provider),
         browser_key=public_bytes(browser_key(secret, name)),

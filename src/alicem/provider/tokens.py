@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from alicem import jose
 from alicem.keys import KeyRing
-from alicem.provider import records
+from alicem.provider import one_time, records
 from alicem.provider.checks import Check, ProtocolError, run
 from alicem.provider.clients import Client
+from alicem.provider.dpop import Proof
 from alicem.provider.messages import Writer
 from alicem.provider.parameters import Given
 from alicem.provider.records import Signin
@@ -51,6 +52,7 @@ def mint(connection: Connection, provider: Provider, signin: Signin, contents: M
         "scope": signin.scope,
         "nonce": signin.nonce,
         "challenge": signin.challenge,
+        "dpop_jkt": signin.dpop_jkt,
     }
     expires_at = int((now + CODE_LIFE).timestamp())
     records.add_code(connection, stored(secret), seal_under(secret, _CODE, pack(grant)), expires_at)
@@ -63,6 +65,7 @@ class Redemption:
 
     given: Given
     client: Client
+    proof: Proof | None = None
 
     @property
     def code(self) -> bytes | None:
@@ -85,6 +88,12 @@ CHECKS: tuple[Check[Redemption], ...] = (
         lambda r: r.given.get("redirect_uri") is None,
     ),
     Check("RFC 6749 §5.2", "invalid_grant", "not a code of this server", lambda r: r.code is None),
+    Check(
+        "FAPI 2.0 §5.3.2.1",
+        "invalid_dpop_proof",
+        "this client binds its tokens to a key: a DPoP proof is missing",
+        lambda r: r.client.profile.bound and r.proof is None,
+    ),
 )
 
 
@@ -94,6 +103,7 @@ class Opened:
 
     given: Given
     client: Client
+    proof: Proof | None
     grant: Mapping[str, Any]
 
 
@@ -125,12 +135,18 @@ GRANT_CHECKS: tuple[Check[Opened], ...] = (
         lambda o: o.grant["challenge"] is None and "code_verifier" in o.given,
     ),
     Check("RFC 7636 §4.6", "invalid_grant", "code_verifier does not match", _verifier_wrong),
+    Check(
+        "RFC 9449 §10",
+        "invalid_grant",
+        "the code is bound to another key",
+        lambda o: o.grant["dpop_jkt"] not in (None, o.proof and o.proof.thumbprint),
+    ),
 )
 
 
-async def redeem(provider: Provider, given: Given, client: Client) -> dict[str, Any]:
+async def redeem(provider: Provider, given: Given, client: Client, proof: Proof | None) -> dict[str, Any]:
     """The token response for a code. Raises `ProtocolError`, and `KeysUnavailable` before anything is spent."""
-    redemption = Redemption(given, client)
+    redemption = Redemption(given, client, proof)
     run(CHECKS, redemption)
     now = provider.clock()
     recipient = await client.recipient(provider.client_keys)
@@ -142,7 +158,7 @@ async def redeem(provider: Provider, given: Given, client: Client) -> dict[str, 
     access_token = jose.b64(token)
     return {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": "Bearer" if proof is None else "DPoP",
         "expires_in": int(TOKEN_LIFE.total_seconds()),
         "scope": result["scope"],
         "id_token": writer.id_token(result, access_token, now),
@@ -153,25 +169,30 @@ def _exchange(
     connection: Connection, redemption: Redemption, writer: Writer, token: bytes, now: datetime
 ) -> dict[str, Any] | ProtocolError:
     """Code to token in one transaction. A refusal is returned, not raised: what was taken must stay taken."""
-    code = redemption.code or b""
+    code, proof = redemption.code or b"", redemption.proof
     code_hash = stored(code)
+    if proof is not None and not one_time.spend(connection, proof.thumbprint, proof.jti, proof.expires_at):
+        return ProtocolError("invalid_dpop_proof", "the proof was used before", "RFC 9449 §11.1")
     sealed = records.take_code(connection, code_hash, now)
     if sealed is None:  # RFC 6749 §4.1.2: used twice, so what the first use gave is taken back
         records.revoke(connection, code_hash)
         return ProtocolError("invalid_grant", "the code is unknown, used or expired", "RFC 6749 §4.1.2")
     grant = unpack(open_under(code, _CODE, sealed))
     try:
-        run(GRANT_CHECKS, Opened(redemption.given, redemption.client, grant))
+        run(GRANT_CHECKS, Opened(redemption.given, redemption.client, proof, grant))
     except ProtocolError as error:
         return error
-    contents = pack(writer.userinfo(grant))
+    contents = pack({**writer.userinfo(grant), "jkt": proof and proof.thumbprint})
     expires_at = int((now + TOKEN_LIFE).timestamp())
     records.add_token(connection, stored(token), code_hash, seal_under(token, _TOKEN, contents), expires_at)
     return grant
 
 
-async def userinfo(provider: Provider, access_token: str) -> dict[str, str] | None:
-    """`type` and `body` of the answer, once, for a living access token; else None. It was written with the token: here nothing is fetched."""
+async def userinfo(provider: Provider, access_token: str, proof: Proof | None) -> dict[str, str] | None:
+    """`type` and `body` of the answer, once, for a living access token and the key it is bound to; else None.
+
+    It was written with the token: here no client's key is fetched. A `proof` is good once, since its token is.
+    """
     token = _secret(access_token)
     if token is None:
         return None
@@ -180,9 +201,10 @@ async def userinfo(provider: Provider, access_token: str) -> dict[str, str] | No
     if sealed is None:
         return None
     try:
-        return unpack(open_under(token, _TOKEN, sealed))
+        contents = unpack(open_under(token, _TOKEN, sealed))
     except DoesNotOpen:
         return None
+    return contents if contents["jkt"] == (proof and proof.thumbprint) else None
 
 
 def _secret(text: str | None) -> bytes | None:
