@@ -18,10 +18,21 @@ from alicem.store import Store, upgrade
 from free_ports import free_ports
 from running_town import in_background
 
+LONG = ("privacy", "journeys", "demo", "face", "keys", "mrzscan", "store", "enrolment", "accounts", "registry")
+"""Rooms to begin with, so that nothing long comes last on one worker alone."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Pages last: a browser kept for the session holds an event loop in this thread, and no other can run beside it."""
-    items.sort(key=lambda item: "browser" in item.path.parts[-2:][0] or "browser" in item.path.name)
+    items.sort(key=lambda item: (_in_a_browser(item.path), _turn(item.path.parent.name)))
+
+
+def _in_a_browser(file: Path) -> bool:
+    return "browser" in file.parent.name or "browser" in file.name
+
+
+def _turn(room: str) -> int:
+    return LONG.index(room) if room in LONG else len(LONG)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
