@@ -21,10 +21,10 @@ const COOKIE = "__Host-example";
 // One session a browser, by its cookie. A real service keeps them in its own session store, with an end.
 const sessions = new Map();
 
-// Plain http is for this machine alone; with an https issuer the option is left away.
-const options = ISSUER.startsWith("http://") ? { execute: [openid.allowInsecureRequests] } : {};
+// Plain http is for this machine alone; the signature of an id token is checked even where TLS would do (OpenID Connect Core 3.1.3.7).
+const execute = [openid.enableNonRepudiationChecks, ...(ISSUER.startsWith("http://") ? [openid.allowInsecureRequests] : [])];
 const provider = () =>
-  openid.discovery(new URL(ISSUER), CLIENT_ID, { id_token_signed_response_alg: "ES256" }, openid.ClientSecretPost(SECRET), options);
+  openid.discovery(new URL(ISSUER), CLIENT_ID, { id_token_signed_response_alg: "ES256" }, openid.ClientSecretPost(SECRET), { execute });
 
 async function begin() {
   const verifier = openid.randomPKCECodeVerifier();

@@ -56,6 +56,7 @@ def client() -> OAuth2Client:
         redirect_uri=f"{HERE}/callback",
         token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method
         code_challenge_method="S256",
+        leeway=0,  # of 60 seconds by itself, which is all that an access token lives
     )
 
 

@@ -42,6 +42,20 @@ def test_a_service_learns_what_it_asks_and_nothing_else(town: Town, name: str) -
     assert visited.acr == "eidas2" and visited.listed == {**visited.claims, "acr": "eidas2"}
 
 
+@pytest.mark.parametrize(("persona", "adult"), [("leo", False), ("farid", True)])
+def test_the_gaming_site_learns_one_thing(town: Town, persona: str, adult: bool) -> None:
+    visited = sign_in(town, "jeux", persona)
+    assert visited.claims == {"over_18": adult}
+    assert set(visited.listed) == {"over_18", "acr"}
+
+
+def test_who_is_too_young_is_told_kindly_and_may_go_on_elsewhere(town: Town) -> None:
+    page = page_after(town, "jeux", "leo", "en")
+    assert "Not yet" in page and "the day you turn 18" in page and 'href="/"' in page
+    assert "Guérin" not in page and "2012" not in page
+    assert "Welcome to the table" in page_after(town, "jeux", "zoe", "en")
+
+
 def test_each_service_knows_another_pseudonym(town: Town) -> None:
     assert sign_in(town, "sante").sub == sign_in(town, "sante").sub != sign_in(town, "demarches").sub
 

@@ -1,0 +1,102 @@
+"""docs/integrate.md against a real provider: a federation and a service without broker, typed from the page and run, with a phone in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import importlib.util
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from provider_world import CODE, World, enrol, make_world
+
+from developers_desk import ROOT, Desk, blocks
+
+REGISTER, RUN, PLUS = blocks("A federation, as client of Alicem")
+(DIRECT,) = blocks("A service without broker")
+ANGELA = {
+    "given_name": "Angela Claire Louise",
+    "family_name": "DUBOIS",
+    "birthdate": "1962-08-24",
+    "gender": "female",
+    "preferred_username": "Ledoux-Dûment",
+    "email": "angela.dubois@courriel.example",
+    "acr": "eidas2",
+}
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = make_world(tmp_path_factory.mktemp("desk") / "demo" / "alicem")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(provider: World) -> Desk:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    return Desk(provider.folder.parents[1], {"http://localhost:8000": provider.origin, "3000": port})
+
+
+@pytest.fixture(scope="module")
+def phone(provider: World) -> Path:
+    """Angela's."""
+    enrol(provider)
+    return provider.folder / f"phone{provider.people}"
+
+
+def walk(address: str, phone: Path) -> str:
+    """As `python examples/sign_in.py` does: the page where the browser ends."""
+    spec = importlib.util.spec_from_file_location("sign_in_example", ROOT / "examples" / "sign_in.py")
+    assert spec is not None and spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    return str(asyncio.run(example.sign_in(address, phone, CODE))[1])
+
+
+def told(page: str) -> dict[str, Any]:
+    found = re.search(r"<pre id='claims'>(.*?)</pre>", page, re.DOTALL)
+    tree: dict[str, Any] = json.loads(html.unescape(found[1] if found else page))
+    assert tree.pop("sub")
+    return tree
+
+
+@pytest.mark.parametrize("example", ["python examples/service.py", "node examples/service.mjs"])
+def test_a_federation_signs_a_person_in(provider: World, desk: Desk, phone: Path, example: str) -> None:
+    own_table(provider, desk, REGISTER)
+    with desk.serving(RUN.replace("python examples/service.py", example)) as federation:
+        assert told(walk(f"{federation}/sign-in", phone)) == ANGELA
+
+
+@pytest.mark.parametrize("commands", [PLUS, DIRECT], ids=["franceconnect_plus", "direct"])
+def test_openid_client_does_what_the_stricter_profiles_ask(
+    provider: World, desk: Desk, phone: Path, commands: str
+) -> None:
+    if commands is DIRECT and "pushed_authorization_request_endpoint" not in discovery(provider):
+        pytest.skip("this provider takes no pushed requests")
+    *registering, run = commands.splitlines()
+    own_table(provider, desk, "\n".join(registering))
+    with desk.serving(run) as client:
+        learned = told(walk(client, phone))
+    assert {name: learned[name] for name in ANGELA} == ANGELA
+    assert learned.keys() - ANGELA.keys() <= {"birthplace", "birthcountry", "iss", "aud"}
+
+
+def discovery(provider: World) -> dict[str, Any]:
+    tree: dict[str, Any] = httpx.get(f"{provider.origin}/.well-known/openid-configuration").json()
+    return tree
+
+
+def own_table(provider: World, desk: Desk, commands: str) -> None:
+    """Type what writes a client's table, in the place of one of an earlier test."""
+    file = provider.settings.service.clients
+    file.write_text(re.split(r"^\[my-", file.read_text(), maxsplit=1, flags=re.MULTILINE)[0])
+    desk.type(commands)
+    provider.restart()
