@@ -10,6 +10,8 @@ from alicem.demo.actor import Actor
 from alicem.face import Action, Challenge, Hint, LiveCheck, Verdict
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
+RATE = 6.0
+"""Pictures a second; phones send ten, and four are enough."""
 TURN_FIRST = Challenge((Action.TURN_LEFT, Action.SMILE, Action.BLINK), (400.0, 400.0, 400.0))
 
 
@@ -31,7 +33,7 @@ Camera = Callable[[float], bytes]  # the phone's milliseconds → a JPEG
 Told = Callable[[Action | None, float], None]
 
 
-def play(check: LiveCheck, camera: Camera, told: Told = lambda action, at: None, rate: float = 10.0) -> Played:
+def play(check: LiveCheck, camera: Camera, told: Told = lambda action, at: None, rate: float = RATE) -> Played:
     """The session and the phone, without the wire: frames in, the announced action out."""
     at, count, shown = 0.0, 0, None
     hints: dict[Hint, int] = {}
