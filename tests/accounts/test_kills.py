@@ -8,7 +8,7 @@ from killing import WHOLE_LIFE
 
 import postgres
 
-KILLS, CRASHES, SEED = 100, 8, 20261122
+KILLS, CRASHES, SEED = 60, 4, 20261122
 
 
 def survive(where: str, kills: int) -> str:

@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from desk_settings import desk_settings
+from warm_python import WarmPython, warm_python
 
 MODULES = (Path("/usr/lib/softhsm/libsofthsm2.so"), Path("/usr/lib64/pkcs11/libsofthsm2.so"))
 MODULE = next((path for path in MODULES if path.exists()), None)
@@ -28,8 +29,9 @@ TOKEN = '[keys.token]\nmodule = "{}"\nlabel = "alicem"\npin_file = "pin"'
 class Desk:
     """A provider's folder with a token. A process each: a token's library is loaded once and for all."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, warm: WarmPython) -> None:
+        self.folder, self.warm = folder, warm
+        self.environment = os.environ | {"SOFTHSM2_CONF": f"{folder}/softhsm.conf"}
         (folder / "softhsm.conf").write_text(f"directories.tokendir = {folder}/tokens\n")
 
     def found(self) -> None:
@@ -46,13 +48,15 @@ class Desk:
         (self.folder / "alicem.toml").write_text(desk_settings(more=token))
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"SOFTHSM2_CONF": str(self.folder / "softhsm.conf")}
         return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=60
         )
 
     def type(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "alicem", *words)
+        return self.warm.alicem(*words, folder=self.folder, environment=self.environment)
+
+    def tries(self, code: str) -> subprocess.CompletedProcess[str]:
+        return self.warm.python(OPENS + code, self.folder, self.environment)
 
     def done(self, *words: str) -> Any:
         found = self.type(*words)
@@ -60,7 +64,7 @@ class Desk:
         return json.loads(found.stdout) if found.stdout.startswith(("[", "{")) else found.stdout
 
     def python(self, code: str) -> str:
-        found = self.run(sys.executable, "-c", OPENS + code)
+        found = self.tries(code)
         assert found.returncode == 0, found.stderr
         return found.stdout
 
@@ -78,20 +82,26 @@ ring = keys.open_ring(settings.keys.file, app.master_key(settings), token)
 
 
 @pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def warm() -> Iterator[WarmPython]:
+    with warm_python("alicem.app", "alicem.cli.keys", "pkcs11") as python:
+        yield python
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory, warm: WarmPython) -> Path:
     """A folder with a ring in a token, to be copied."""
     folder = tmp_path_factory.mktemp("founded")
-    desk = Desk(folder)
+    desk = Desk(folder, warm)
     desk.found()
     desk.done("keys", "create")
     return folder
 
 
 @pytest.fixture
-def desk(founded: Path, sqlite_template: Path, tmp_path: Path) -> Desk:
+def desk(founded: Path, sqlite_template: Path, tmp_path: Path, warm: WarmPython) -> Desk:
     shutil.copytree(founded, tmp_path / "desk")
     shutil.copy(sqlite_template, tmp_path / "desk" / "alicem.db")
-    return Desk(tmp_path / "desk")
+    return Desk(tmp_path / "desk", warm)
 
 
 def test_every_signature_comes_from_the_token_and_verifies_without_it(desk: Desk) -> None:
@@ -148,7 +158,7 @@ def test_a_fingerprint_is_the_tokens(desk: Desk) -> None:
     assert desk.python(code) == desk.python(code)
     assert desk.python(code) != desk.python(code.replace("24AB12345", "24AB12346"))
     desk.use("")
-    found = desk.run(sys.executable, "-c", OPENS + code)
+    found = desk.tries(code)
     assert found.returncode == 1 and "a key in a token that keys.token does not name" in found.stderr
 
 
@@ -179,8 +189,8 @@ print(jose.verify(jose.sign(new.private, "t", {"n": 1}), new.private.public_key(
     )
 
 
-def test_an_operators_authority_certifies_a_key_of_the_token(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+def test_an_operators_authority_certifies_a_key_of_the_token(tmp_path: Path, warm: WarmPython) -> None:
+    desk = Desk(tmp_path, warm)
     desk.found()
     desk.done("keys", "create", "--operator")
     kid = next(row["kid"] for row in desk.done("keys", "list")["keys"] if row["purpose"] == "issuer")
