@@ -62,6 +62,11 @@ class Provider:
     iss_in_answer: str | None = None
     discovery_issuer: str | None = None
     answer_key: ECKey | OctKey | None = None
+    clock: Callable[[], float] = time.time
+    seal: Callable[[str], str] = str
+    """What is done to a token once it is signed: encryption, or damage."""
+    level: str | None = None
+    """Given whatever was asked."""
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -76,6 +81,7 @@ class Provider:
                 Route("/login", self._login),
                 Route("/exchange", self._exchange, methods=["POST"]),
                 Route("/me", self._me),
+                Route("/end", self._end),
             ]
         )
 
@@ -88,6 +94,7 @@ class Provider:
                 "token_endpoint": f"{self.issuer}/exchange",
                 "userinfo_endpoint": f"{self.issuer}/me",
                 "jwks_uri": f"{self.issuer}/keys",
+                "end_session_endpoint": f"{self.issuer}/end",
             }
         )
 
@@ -109,12 +116,14 @@ class Provider:
         self.seen.append(("exchange", form))
         if form["client_secret"] != self.secret or form["code"] != "c" * 43:
             return JSONResponse({"error": "invalid_grant"}, 400)
-        now = int(time.time())
+        now = int(self.clock())
         claims = {"iss": self.issuer, "aud": self.client_id, "sub": "person-1", "iat": now, "exp": now + 60}
-        claims |= {"nonce": self.asked["nonce"], "acr": self.asked["acr_values"]}
+        claims |= {"nonce": self.asked["nonce"], "acr": self.level or self.asked["acr_values"]}
         if self.flaw:
             self.flaw(claims)
-        return JSONResponse({"access_token": "t" * 43, "token_type": "Bearer", "id_token": self.sign(claims)})
+        return JSONResponse(
+            {"access_token": "t" * 43, "token_type": "Bearer", "id_token": self.seal(self.sign(claims))}
+        )
 
     async def _me(self, request: Request) -> Response:
         self.seen.append(("me", {}))
@@ -123,7 +132,12 @@ class Provider:
         if not self.signed_userinfo:
             return JSONResponse(claims)
         signed = self.sign(claims | {"iss": self.issuer, "aud": self.client_id})
-        return Response(signed, media_type="application/jwt")
+        return Response(self.seal(signed), media_type="application/jwt")
+
+    async def _end(self, request: Request) -> Response:
+        asked = dict(request.query_params)
+        self.seen.append(("end", asked))
+        return RedirectResponse(asked["post_logout_redirect_uri"] + "?" + urlencode({"state": asked["state"]}), 303)
 
     def sign(self, claims: dict[str, Any]) -> str:
         key = self.answer_key or (OctKey.import_key(self.secret) if self.algorithm == "HS256" else self.key)
@@ -138,8 +152,15 @@ class Service:
         "town": 'scopes = ["openid", "profile", "birth", "email"]\n',
         "private": 'scopes = ["openid", "given_name"]\nconsent = true\nsignature = "HS256"\nuserinfo_signed = true\n',
         "closed": 'scopes = ["openid"]\nrefused_providers = ["small"]\n',
+        "games": 'scopes = ["openid", "over_18"]\nlevels = ["eidas1", "eidas2"]\nallowed_providers = ["small"]\n',
     }
     BACK = "http://127.0.0.1:1/back"
+
+    def other(self, name: str, scope: str = "openid") -> Service:
+        """Another service, in the same browser."""
+        made = Service(self.origin, name, scope)
+        made.cookie, made.browser = self.cookie, self.browser
+        return made
 
     def __init__(self, origin: str, name: str = "town", scope: str = "openid profile birth email") -> None:
         self.origin, self.name, self.scope = origin, name, scope
@@ -200,6 +221,24 @@ class Service:
         while answer.status_code == 303:
             answer = self.get(answer.headers["location"])
         return answer
+
+    def send(self, page: httpx.Response) -> httpx.Response:
+        """The information page's main button."""
+        return self.post("/decide", sign_in=hidden(page), decision="continue", consent="yes")
+
+    def at_information(self, **changes: str | None) -> httpx.Response | None:
+        """Where a browser that is still recognised comes to; None where it is not."""
+        answer = self.get("/authorize?" + urlencode(self.parameters(**changes)))
+        where = answer.headers["location"]
+        return self.get(where) if where.startswith("/information") else None
+
+    def open_history(self) -> httpx.Response:
+        """Through the provider to the citizen's page; or to where that ended."""
+        page = self.get(self.post("/history/enter").headers["location"])
+        page = self.through_provider(hidden(page))
+        if page.url.path != "/information":
+            return page
+        return self.get(self.send(page).headers["location"])
 
     def code(self) -> str:
         """The whole way; the code the service gets."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from starlette.applications import Starlette
 
 from alicem import broker
 from alicem.broker.app import app as application
+from alicem.demo.mailbox import MailBox
 from alicem.settings import Database
 
 
@@ -82,6 +85,48 @@ def origin(serve: Serve, settings: broker.BrokerSettings) -> str:
     return serve(application(settings), int(settings.origin.rsplit(":", 1)[1]))
 
 
+class Clock:
+    """The time, ahead by what the test let pass."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def pass_by(self, **how: float) -> None:
+        self.ahead += timedelta(**how)
+
+
+@pytest.fixture
+def clock(provider: Provider) -> Clock:
+    """The broker's and the provider's."""
+    made = Clock()
+    provider.clock = lambda: made().timestamp()
+    return made
+
+
+@pytest.fixture
+def box(serve: Serve) -> tuple[MailBox, int]:
+    """A mail box and its port."""
+    made, port = MailBox(), free_port()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        server = await made.listen(f"127.0.0.1:{port}")
+        yield
+        server.close()
+
+    serve(Starlette(lifespan=lifespan), free_port())
+    return made, port
+
+
+@pytest.fixture
+def timed(serve: Serve, settings: broker.BrokerSettings, clock: Clock) -> str:
+    """The broker, running on the clock."""
+    return serve(application(settings, clock), int(settings.origin.rsplit(":", 1)[1]))
+
+
 RNIPP = """
 unlisted = "found"
 
@@ -103,4 +148,22 @@ given_name = "Agnès"
 birthdate = "1962-08-24"
 outcome = "rectified"
 to = { family_name = "RECTIFIÉE" }
+
+[[person]]
+family_name = "Martin"
+given_name = "Agnès"
+birthdate = "1962-08-24"
+outcome = "several"
+
+[[person]]
+family_name = "Épouse"
+given_name = "Agnès"
+birthdate = "1962-08-24"
+outcome = "marital_name"
+
+[[person]]
+family_name = "Lente"
+given_name = "Agnès"
+birthdate = "1962-08-24"
+outcome = "time_out"
 """

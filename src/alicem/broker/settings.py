@@ -29,7 +29,8 @@ class BrokerSettings:
     listen: str = "127.0.0.1:8001"
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose `X-Forwarded-For` is believed."""
-    sign_ins_per_minute_and_address: int = 60
+    sign_ins_per_minute_and_address: int = 120
+    """Begun, or taken to a provider; as many failures of a service to be itself."""
     rnipp: Path | None = None
     """The simulated register (`rnipp.toml`); without it everyone is found as stated."""
     mail: Mail | None = None
