@@ -16,6 +16,7 @@ import pytest
 from small_town import small_town
 from typer.testing import CliRunner
 
+import apache_peer
 from alicem import cli
 from alicem.demo import personas
 from alicem.demo.identifiant.app import PASSWORD
@@ -114,3 +115,32 @@ def test_every_command_of_the_page_is_one(words: list[str]) -> None:
 def test_addresses_of_the_page_are_the_demonstrations() -> None:
     here = Town(Path("demo"), 8000)
     assert {here.broker, here.alicem} <= set(re.findall(r"http://[\w.]+:80\d\d", PAGE))
+
+
+@pytest.mark.skipif(not apache_peer.installed(), reason=apache_peer.MISSING)
+def test_apache_with_mod_auth_openidc_signs_a_person_in(desk: Desk, town: Town) -> None:
+    """Everyone's web server, told nothing but where discovery is."""
+    port = int(desk.ours["3000"])
+    secret = (town.folder / "broker" / "services" / "my-service.secret").read_text()
+    told = {
+        "OIDCProviderMetadataURL": f"{town.broker}/.well-known/openid-configuration",
+        "OIDCScope": "openid profile email",
+        "OIDCAuthRequestParams": "acr_values=eidas2",
+        "OIDCPKCEMethod": "S256",
+        "OIDCProviderTokenEndpointAuth": "client_secret_post",
+        "OIDCIDTokenSignedResponseAlg": "ES256",
+    }
+
+    async def run(service: str) -> tuple[Page, dict[str, Any]]:
+        async with Browser() as browser:
+            page = await browser.submit(await choice(browser, service), provider="identifiant")
+            page = await browser.submit(page, ends="/sign-in", persona="zoe", password=PASSWORD, decision="sign_in")
+            page = await browser.submit(page, decision="continue")
+            return page, json.loads((await browser.open(f"{service}/callback?info=json")).text)
+
+    with apache_peer.apache(port, "my-service", secret, told) as service:
+        page, session = asyncio.run(run(service))
+    zoe = personas.load()["zoe"].expected
+    assert page.text == "signed in"
+    assert session["id_token"]["acr"] == "eidas2" and session["id_token"]["sub"] == session["userinfo"]["sub"]
+    assert {name: session["userinfo"][name] for name in ASKED} == {name: zoe[name] for name in ASKED}

@@ -14,8 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+from joserfc.jwk import RSAKey
 from provider_world import CODE, World, enrol, make_world
 
+import apache_peer
 from developers_desk import ROOT, Desk, blocks
 
 REGISTER, RUN, PLUS = blocks("A federation, as client of Alicem")
@@ -87,6 +89,60 @@ def test_openid_client_does_what_the_stricter_profiles_ask(
         learned = told(walk(client, phone))
     assert {name: learned[name] for name in ANGELA} == ANGELA
     assert learned.keys() - ANGELA.keys() <= {"birthplace", "birthcountry", "iss", "aud"}
+
+
+@pytest.mark.skipif(not apache_peer.installed(), reason=apache_peer.MISSING)
+@pytest.mark.parametrize("profile", ["franceconnect", "franceconnect_plus"])
+def test_apache_with_mod_auth_openidc_signs_a_person_in(
+    provider: World, desk: Desk, phone: Path, profile: str, tmp_path: Path
+) -> None:
+    """HS256 and ES256, JSON and JWE, by everyone's web server."""
+    secret, told = "s" * 40, dict(APACHE, OIDCProviderMetadataURL=f"{provider.origin}/.well-known/openid-configuration")
+    more = 'id_token_alg = "HS256"'
+    if profile == "franceconnect_plus":
+        more = f'jwks_file = "{_keys(tmp_path)}"'
+        told |= {
+            "OIDCPrivateKeyFiles": f"k1#{tmp_path}/apache.pem",
+            "OIDCIDTokenSignedResponseAlg": "ES256",
+            "OIDCIDTokenEncryptedResponseAlg": "RSA-OAEP",
+            "OIDCIDTokenEncryptedResponseEnc": "A256GCM",
+            "OIDCUserInfoSignedResponseAlg": "ES256",
+            "OIDCUserInfoEncryptedResponseAlg": "RSA-OAEP",
+            "OIDCUserInfoEncryptedResponseEnc": "A256GCM",
+        }
+        more += '\nencryption_alg = "RSA-OAEP"'
+    (provider.folder / "apache.secret").write_text(secret)
+    table = TABLE.format(profile=profile, port=desk.ours["3000"], more=more)
+    own_table(provider, desk, f"cat >> demo/alicem/clients.toml <<'END'\n{table}END")
+    with apache_peer.apache(int(desk.ours["3000"]), "my-apache", secret, told) as client:
+        assert walk(f"{client}/sign-in", phone) == "signed in"
+
+
+TABLE = """
+[my-apache]
+name = "Apache"
+profile = "{profile}"
+secret_file = "apache.secret"
+redirect_uris = ["http://127.0.0.1:{port}/callback"]
+sector = "apache"
+scopes = ["openid", "profile", "email"]
+{more}
+"""
+APACHE = {
+    "OIDCScope": "openid profile email",
+    "OIDCAuthRequestParams": "acr_values=eidas2",
+    "OIDCProviderTokenEndpointAuth": "client_secret_post",
+    "OIDCIDTokenSignedResponseAlg": "HS256",
+}
+
+
+def _keys(folder: Path) -> Path:
+    """Apache's key to be encrypted to, in PEM, and its public half as the provider reads it."""
+    key = RSAKey.generate_key(2048, {"kid": "k1", "use": "enc", "alg": "RSA-OAEP"})
+    (folder / "apache.pem").write_bytes(key.as_pem(private=True))
+    file = folder / "apache.jwks"
+    file.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    return file
 
 
 def discovery(provider: World) -> dict[str, Any]:
