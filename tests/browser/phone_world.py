@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +34,7 @@ MAKE_KEYS = """async (kind) => { const keys = await import("/static/keys.js");
 KEEP = """async (given) => {
     const [keys, state, encoding, x] = await Promise.all(["keys", "state", "encoding", "code"].map((one) => import(`/static/${one}.js`)));
     const key = await state.vaultKey(keys.atWork(window.made), encoding.unb64(given.share));
-    const content = {version: 1, credential: given.credential, access_key: null, receipt: "receipt", history: given.history};
+    const content = {version: 1, credential: given.credential, access_key: given.access_key, receipt: "receipt", history: given.history};
     const fields = {origin: location.origin, account: given.account, kdf: x.KDF, anchor: given.anchor};
     await state.saveAll(fields, encoding.unb64(given.salt), window.made, await state.sealVault(key, content), "receipt");
     if (given.active) await state.saveEnrolment(null);
@@ -51,7 +52,11 @@ class Seeded:
 
 def make_phone_world(folder: Path, *, copies: str = "off") -> World:
     """`copies`: the setting `wallets.foreign`."""
-    world = issuing(make_world(folder, level_of_keys=LEVELS), copies)
+    return with_pages(issuing(make_world(folder, level_of_keys=LEVELS), copies))
+
+
+def with_pages(world: World) -> World:
+    """The phone's pages beside the provider."""
     pages = site.routes(Pages(), world.settings, reasons.load())
     assert world.served.app is not None
     headers = Middleware(SecurityHeaders, origin=world.origin)
@@ -68,6 +73,8 @@ def seed(
     keep: bool = False,
     active: bool = True,
     history: tuple[dict[str, Any], ...] = (),
+    chip_key: bytes | None = None,
+    access_key: Mapping[str, str] | None = None,
 ) -> Seeded:
     """Make this browser a phone: its own keys, an account, a vault.
 
@@ -78,11 +85,8 @@ def seed(
     jwk, passkey = page.evaluate(MAKE_KEYS, kind)
     world.people += 1
     index, salt, share = world.people, os.urandom(32), os.urandom(32)
-    proven = (
-        beside.proven
-        if beside
-        else evidence(ANGELA, "angela@courriel.example", level=Level.HIGH, specimen=True, mark=secrets.token_hex(16))
-    )
+    about = {"level": Level.HIGH, "specimen": True, "mark": secrets.token_hex(16), "chip_key": chip_key}
+    proven = beside.proven if beside else evidence(ANGELA, "angela@courriel.example", **about)
     code = suspension.draw(os.urandom)
     new = NewAccount(
         proven,
@@ -118,5 +122,6 @@ def seed(
     )
     given = {"share": jose.b64(share), "salt": jose.b64(salt), "credential": token, "account": str(number)}
     given |= {"anchor": anchor(issuer), "history": list(history), "active": active and beside is None}
+    given |= {"access_key": access_key}
     page.evaluate(KEEP, given)
     return Seeded(number, code, proven)

@@ -47,6 +47,7 @@ def page(provider: Provider, request: Request, signin: Signin, now: datetime) ->
         level=transaction["level"],
         browser=transaction["browser"],
         region=transaction["region"],
+        chip=transaction["chip"],
         claims=[claim.name for claim in claims_of(signin.scope.split())],
         support_url=provider.settings.service.support_url,
         other_language=f"/signin?lang={'en' if language_of(request) == 'fr' else 'fr'}",

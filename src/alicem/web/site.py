@@ -48,7 +48,9 @@ def routes(pages: Pages, settings: Settings, reasons: Mapping[str, Reason]) -> l
         return pages.render(request, "phone/phone.html", origin=service.origin, copies=copies)
 
     async def approve(request: Request) -> Response:
-        return pages.render(request, "phone/approve.html", origin=service.origin)
+        highest = " ".join(kind for kind, level in settings.keys.levels.items() if level == "high")
+        staging = {"origin": service.origin, "demo_origin": service.demo_origin}
+        return pages.render(request, "phone/approve.html", highest=highest, **staging)
 
     async def reason_texts(request: Request) -> Response:
         language = request.path_params["language"]

@@ -88,14 +88,22 @@ export function toShow(request, held) {
 
 /**
  * @param {Request} request @param {string} number Two digits, typed. @param {string} code
- * @returns {Promise<void>} Raises as `instruct`, and `VaultLost`, `SigninEnds`.
+ * @param {(about: {unlocked: import("./keys.js").Unlocked, phone: any, accessKey: any}) => Promise<void>} readDocument Has the document read
+ *   again, where the request asks for it.
+ * @returns {Promise<void>} Raises as `instruct` and `readDocument`, and `VaultLost`, `SigninEnds`.
  */
-export async function approve(request, number, code) {
+export async function approve(request, number, code, readDocument) {
   await activateIfDue(code);
   const { share, unlocked } = await instruct("approve", `${request.token}.${number}`, code);
   const key = await vaultKey(unlocked, share);
-  const content = await openVault(key, (await load()).vault);
-  const names = toShow(request, parse(content.credential).disclosures.map(({ name }) => name));
+  const { phone, vault } = await load();
+  const content = await openVault(key, vault);
+  const held = parse(content.credential).disclosures.map(({ name }) => name);
+  if (request.chip) {
+    if (!content.access_key || !held.includes("chip_key")) return giveUp(request);
+    await readDocument({ unlocked, phone, accessKey: content.access_key });
+  }
+  const names = toShow(request, held);
   const token = await present(content.credential, names, {
     nonce: request.nonce, audience: request.clientId, transactionData: request.transactionData, sign: unlocked.sign,
   });
@@ -108,9 +116,15 @@ export async function approve(request, number, code) {
   if (outcome !== "done") throw new SigninEnds(outcome);
 }
 
-/** @param {Request} request @param {boolean} notMine The person did not ask for this. */
-export async function refuse(request, notMine) {
-  const members = { error: "access_denied", state: request.state, ...(notMine && { error_description: "not_mine" }) };
+/** This phone cannot reach the level asked: its browser goes back, and the person reads why. @param {Request} request @returns {Promise<never>} */
+export async function giveUp(request) {
+  await refuse(request, "level_not_reachable");
+  throw new SigninEnds("level_not_reachable");
+}
+
+/** @param {Request} request @param {string} [why] `not_mine`: the person did not ask for this. */
+export async function refuse(request, why) {
+  const members = { error: "access_denied", state: request.state, ...(why && { error_description: why }) };
   const outcome = await answer(request, members);
   if (outcome !== "done") throw new SigninEnds(outcome);
 }

@@ -2,12 +2,14 @@
  * Signing in, on the phone: who asks, from where, what would be sent; then number and code, or a refusal.
  */
 
-import { SigninEnds, approve, checkRequest, fetchRequest, refuse } from "./approval.js";
+import { SigninEnds, approve, checkRequest, fetchRequest, giveUp, refuse } from "./approval.js";
+import { canRead, documentScreen } from "./approve-chip.js";
 import "./forget.js";
 import { AccountClosed } from "./instruction.js";
 import { onFault, stopOrExplain } from "./refusals.js";
+import { Stopped, readAgain } from "./signin-chip.js";
 import { UnknownVersion, load } from "./state.js";
-import { byId, forKey, list, once, problem, ready, reason, say, show, t, tOr } from "./ui.js";
+import { byId, forKey, given, list, once, problem, ready, reason, say, show, t, tOr } from "./ui.js";
 
 const REGIONS = { "local network": "local" };
 let request = null;
@@ -19,9 +21,25 @@ function showRequest() {
   byId("browser").textContent = browser === "unknown" ? t("phone.js.regions.unknown") : browser;
   byId("region").textContent = t(`phone.js.regions.${REGIONS[region] ?? "unknown"}`);
   byId("level").textContent = tOr(`phone.js.levels.${level}`, level);
-  const names = claims[0].map((name) => tOr(`phone.js.claims.${name}`, name));
+  const sent = claims[0].filter((name) => name !== "chip_key"); // which goes no further than Alicem
+  const names = sent.map((name) => tOr(`phone.js.claims.${name}`, name));
   list("claims", names.length > 0 ? names : [t("phone.js.pseudonym")]);
+  byId("document-asked").hidden = !request.chip;
   show("asked");
+}
+
+/** What this phone can never do is said before anything is typed. @param {string} kind Of its key. */
+async function checkReach(kind) {
+  if (!request.chip) return;
+  if (!given.highest.split(" ").includes(kind)) await giveUp(request);
+  if (!canRead()) throw new SigninEnds("no_reader");
+}
+
+async function readDocument(about) {
+  const stopping = new AbortController();
+  const screen = await documentScreen(about.accessKey, () => stopping.abort());
+  await readAgain({ request, reference: location.hash.slice(1), ...about }, screen, stopping.signal);
+  byId("line").hidden = true;
 }
 
 async function onApprove() {
@@ -31,10 +49,11 @@ async function onApprove() {
   problem("approve-problem", "");
   say(t("phone.js.working"));
   try {
-    await approve(request, number, code);
+    await approve(request, number, code, readDocument);
     show("approved");
   } catch (error) {
     if (error instanceof SigninEnds) showEnd(error.reason);
+    else if (error instanceof Stopped) await onRefuse();
     else if (error instanceof AccountClosed) show("none");
     else stopOrExplain(error, "approve-problem", byId("code"));
   } finally {
@@ -42,10 +61,11 @@ async function onApprove() {
   }
 }
 
-async function onRefuse(notMine) {
+/** @param {string} [why] */
+async function onRefuse(why) {
   try {
-    await refuse(request, notMine);
-    byId("watch-out").hidden = !notMine;
+    await refuse(request, why);
+    byId("watch-out").hidden = why !== "not_mine";
     show("refused-by-me");
   } catch (error) {
     if (!(error instanceof SigninEnds)) throw error;
@@ -54,6 +74,7 @@ async function onRefuse(notMine) {
 }
 
 function showEnd(name) {
+  if (name === "no_reader") return ended(t("phone.js.no_reader"), t("phone.js.no_reader_next"));
   const { cause, next } = reason(name);
   ended(cause, next);
 }
@@ -70,8 +91,8 @@ function listen() {
     event.preventDefault();
     void once(form, onApprove);
   });
-  byId("refuse").addEventListener("click", () => void once(form, () => onRefuse(false)));
-  byId("not-mine").addEventListener("click", () => void once(form, () => onRefuse(true)));
+  byId("refuse").addEventListener("click", () => void once(form, () => onRefuse()));
+  byId("not-mine").addEventListener("click", () => void once(form, () => onRefuse("not_mine")));
   document.querySelector(".language").hash = location.hash; // the request is named there
   window.addEventListener("hashchange", () => location.reload()); // another request, scanned into the same page
 }
@@ -86,6 +107,7 @@ async function main() {
     forKey(phone.device_key.kind);
     byId("begun").hidden = !phone.next_salt;
     request = await checkRequest(await fetchRequest(location.hash.slice(1)), phone);
+    await checkReach(phone.device_key.kind);
     showRequest();
   } catch (error) {
     if (error instanceof SigninEnds) return showEnd(error.reason);

@@ -53,11 +53,19 @@ async function onOpen() {
     await open(code);
     byId("adopted").hidden = true;
     home();
+    WAYS[asked()]?.();
   } catch (error) {
     if (error instanceof AccountClosed) gone();
     else if (error instanceof UnknownVersion) show("unknown");
     else stopOrExplain(error, "open-problem", byId("code"));
   }
+}
+
+/** Where another page sent the person on to, once. */
+function asked() {
+  const way = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname);
+  return way;
 }
 
 /** The open identity, with word of what was just done. */
