@@ -17,6 +17,7 @@ from alicem.face import models
 from alicem.store import Store, upgrade
 from free_ports import free_ports
 from running_town import in_background
+from warm_python import WarmPython, warm_python
 
 LONG = ("privacy", "journeys", "demo", "face", "keys", "mrzscan", "store", "enrolment", "accounts", "registry")
 """Rooms to begin with, so that nothing long comes last on one worker alone."""
@@ -52,6 +53,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     found(town, tuple(personas.load().values()))
     with in_background(town):
         yield town
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmPython]:
+    """What types commands."""
+    with warm_python("alicem.cli.operate", "alicem.cli.keys", "alicem.cli.journal", "alicem.cli.phone") as python:
+        yield python
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ from alicem.phone.state import Storage, new_phone
 from emrtd.softchip.personalise import zone_date
 from free_ports import free_ports
 from running_town import in_background
+from warm_python import WarmPython
 from wire import Wire
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -224,10 +225,9 @@ def test_it_is_gone_when_the_person_declines(town: Town, tmp_path: Path) -> None
     assert len(watching.busy) == 1 and not any(alive(pid) for pid in watching.busy)
 
 
-def test_an_operator_is_told_which_walls_stand(town: Town) -> None:
+def test_an_operator_is_told_which_walls_stand(town: Town, warm: WarmPython) -> None:
     def alicem(command: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", "alicem", command, "--config", "alicem.toml"]
-        return subprocess.run(words, cwd=town.provider_folder, capture_output=True, text=True, timeout=60, check=False)
+        return warm.alicem(command, "--config", "alicem.toml", folder=town.provider_folder)
 
     held, known = set(sandbox.holding()), {name for name, _ in sandbox.LAYERS}
     told = json.loads(alicem("status").stdout)["session_processes"]

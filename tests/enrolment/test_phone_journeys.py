@@ -4,12 +4,12 @@ import asyncio
 import json
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from alicem.phone.state import Storage, new_phone
 from alicem.settings import Database
 from emrtd.errors import TagLost
 from emrtd.exchange import Transmit
+from warm_python import WarmPython
 
 MAEL = personas.load()["mael"]
 
@@ -125,17 +126,13 @@ def test_a_document_the_state_declared_is_refused_before_the_face(town: Town, tm
     assert (refused.value.reason.name, refused.value.step) == ("document_reported", "chip")
 
 
-def alicem(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "alicem", *arguments], capture_output=True, text=True, timeout=90, check=False
-    )
-
-
-def test_an_accounts_life_by_command(town: Town, tmp_path: Path) -> None:
+def test_an_accounts_life_by_command(town: Town, tmp_path: Path, warm: WarmPython) -> None:
     """Enrolled, its code changed, declared stolen, found again, enrolled anew with the account it had, suspended, deleted."""
     state, today, new, wrong = (tmp_path / name for name in ("phone", "today", "new", "wrong"))
     for file, code in ((today, MAEL.code), (new, "731906"), (wrong, "204961")):
         file.write_text(code)
+
+    alicem = partial(warm.alicem, folder=tmp_path)
 
     def phone(command: str, *more: str, code: Path = new) -> subprocess.CompletedProcess[str]:
         return alicem("phone", command, "--state", str(state), "--code-file", str(code), *more)

@@ -7,14 +7,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from desk_settings import desk_settings
-from warm_python import WarmPython, warm_python
+from warm_python import WarmPython
 
 MODULES = (Path("/usr/lib/softhsm/libsofthsm2.so"), Path("/usr/lib64/pkcs11/libsofthsm2.so"))
 MODULE = next((path for path in MODULES if path.exists()), None)
@@ -79,12 +78,6 @@ settings = load(Path("alicem.toml"))
 token, now = app.token_of(settings), datetime.now(UTC)
 ring = keys.open_ring(settings.keys.file, app.master_key(settings), token)
 """
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmPython]:
-    with warm_python("alicem.app", "alicem.cli.keys", "pkcs11") as python:
-        yield python
 
 
 @pytest.fixture(scope="module")

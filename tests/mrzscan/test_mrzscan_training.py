@@ -67,7 +67,7 @@ def test_a_strip_is_labelled_letter_by_letter() -> None:
 def test_a_chain_learns_and_is_the_same_in_onnx() -> None:
     """A few dozen steps on one batch halve the loss; onnxruntime then answers what numpy does."""
     rng = np.random.default_rng(7)
-    strips, labels = writing.batch(rng, 4)
+    strips, labels = writing.batch(rng, 2)
     layers = chain(CHARACTERS, rng)
     adam, found = Adam(parameters(layers)), []
     for _ in range(25):

@@ -7,8 +7,6 @@ import json
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +34,7 @@ from alicem.keys.file import write as write_ring
 from alicem.settings import Settings, load
 from alicem.store import Store, upgrade
 from free_ports import free_ports
+from warm_python import WarmPython
 
 MASTER = b"m" * 32
 SOUND = """
@@ -325,10 +324,9 @@ UNSTARTABLE: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize(("sentence", "flaw"), UNSTARTABLE.items(), ids=map(str, range(len(UNSTARTABLE))))
 def test_a_server_that_cannot_start_says_why_in_a_sentence(
-    folder: Path, sentence: str, flaw: Callable[[Path], None]
+    folder: Path, warm: WarmPython, sentence: str, flaw: Callable[[Path], None]
 ) -> None:
     flaw(folder)
-    command = [sys.executable, "-m", "alicem", "serve", "--config", str(folder / "alicem.toml")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    ended = warm.alicem("serve", "--config", str(folder / "alicem.toml"), folder=folder)
     assert ended.returncode == 3 and "Traceback" not in ended.stderr
     assert sentence in " ".join(ended.stderr.split())

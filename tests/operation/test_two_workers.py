@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from alicem.demo.headless import Report
 from alicem.demo.town import Town, found
 from free_ports import free_ports
 from running_town import in_background
+from warm_python import WarmPython
 from wire import SUBPROTOCOL
 
 NGINX = Path(__file__).parents[2] / "deploy" / "nginx.conf"
@@ -122,14 +122,7 @@ def enrolled(pair: Pair, name: str) -> int:
     return sum(line["event"] == "enrolment ended" and line["outcome"] == "done" for line in log(pair, name))
 
 
-def alicem(pair: Pair, *words: str) -> subprocess.CompletedProcess[str]:
-    config = f"{pair.provider_folder}/w2.toml"
-    return subprocess.run(
-        [sys.executable, "-m", "alicem", *words, "--config", config], capture_output=True, text=True, check=False
-    )
-
-
-def test_enrolments_and_sign_ins_through_the_proxy_while_workers_come_and_go(pair: Pair) -> None:
+def test_enrolments_and_sign_ins_through_the_proxy_while_workers_come_and_go(pair: Pair, warm: WarmPython) -> None:
     first = way_in(pair, "zoe")
     assert first.service is not None, first
     (holder,) = [name for name in WORKERS if enrolled(pair, name)]
@@ -150,9 +143,10 @@ def test_enrolments_and_sign_ins_through_the_proxy_while_workers_come_and_go(pai
     assert again.service == first.service, again
     assert (enrolled(pair, holder), enrolled(pair, other)) == (1, 1)
 
-    verified = alicem(pair, "journal", "verify", "--json")
+    config = ("--config", f"{pair.provider_folder}/w2.toml")
+    verified = warm.alicem("journal", "verify", "--json", *config, folder=pair.folder)
     assert verified.returncode == 0, verified.stderr
-    status = json.loads(alicem(pair, "status").stdout)
+    status = json.loads(warm.alicem("status", *config, folder=pair.folder).stdout)
     assert status["accounts"] == {"active": 2} and status["worker"]["name"] == "w2"
 
 

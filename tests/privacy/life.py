@@ -12,8 +12,6 @@ import gzip
 import json
 import secrets
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,6 +40,7 @@ from alicem.phone.enrol import Enrolled, Enrolment, RefusedAt
 from alicem.phone.instruct import Device, WrongCode
 from alicem.phone.state import Storage, new_phone
 from alicem.reasons import Refused
+from warm_python import WarmPython
 
 PEOPLE = load()
 AGENT = "Zeppelin/7.31 (Quagmire; Ornithopter 9_4)"
@@ -347,7 +346,7 @@ def broken(life: Life) -> Iterator[None]:
 # --- the operator ---
 
 
-def operate(life: Life) -> None:
+def operate(life: Life, warm: WarmPython) -> None:
     """What an operator draws from the provider, beside what it writes by itself."""
     drawn = life.folder / "drawn"
     drawn.mkdir()
@@ -365,8 +364,8 @@ def operate(life: Life) -> None:
         ("db", "backup", str(drawn / "backup")),
         ("jobs", "run"),
     ):
-        command = [sys.executable, "-m", "alicem", *words, "--config", str(life.town.provider_folder / "alicem.toml")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        settings = life.town.provider_folder / "alicem.toml"
+        done = warm.alicem(*words, "--config", str(settings), folder=life.folder)
         (drawn / "-".join(words[:2])).write_text(done.stdout + done.stderr)
         assert done.returncode == 0 or words == ("check",), done.stderr
     (drawn / "keys-in-plain").write_text(json.dumps(opened(life.town)))

@@ -26,6 +26,7 @@ from alicem.demo.town import Town, found
 from emrtd.softchip.personalise import zone_date
 from free_ports import free_ports
 from running_town import in_background
+from warm_python import WarmPython
 
 pytestmark = pytest.mark.timeout(400)
 LIVED = [PEOPLE[name] for name in ("letizia", "camille", "leo", "mael")]
@@ -36,7 +37,7 @@ KINDS |= {"code of the sign-in", "cookie", "pseudonym", "proof"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+def life(request: pytest.FixtureRequest, warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """Lived, and the provider still running."""
     folder = tmp_path_factory.mktemp("life")
     town = Town(folder / "town", free_ports())
@@ -54,7 +55,7 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         life = Life(town, folder, loud(town, traces, url), databases=databases)
         with in_background(town):
             asyncio.run(live(life, whole=request.param == "sqlite"))
-            operate(life)
+            operate(life, warm)
             yield life
 
 
