@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,8 @@ from alicem import broker
 from alicem.broker.app import app as application
 from alicem.demo.mailbox import MailBox
 from alicem.settings import Database
+
+sys.path.append(str(Path(__file__).parents[1] / "provider"))  # provider_world: Alicem itself, as a provider
 
 
 @pytest.fixture
