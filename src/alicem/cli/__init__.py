@@ -19,6 +19,7 @@ SUBJECTS = {
     "phone": ("phone:app", "The phone in Python, after docs/protocols."),
     "face": ("face:app", "Face comparison and liveness."),
     "mrz": ("mrz:app", "The machine-readable zone, from pictures of a document."),
+    "clients": ("clients:app", "Who may sign people in."),
     "keys": ("keys:app", "The provider's keys."),
     "trust": ("trust:app", "The authorities whose documents are believed."),
     "journal": ("journal:app", "The sealed record of operations."),

@@ -103,9 +103,9 @@ def _database(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 def _clients(settings: Settings, _now: datetime) -> Iterator[Finding]:
     try:
-        provider.load(settings.service.clients)
+        provider.load(settings.service.clients, loopback=settings.service.profile != "production")
     except SettingsError as error:
-        yield Finding(f"service.clients: {error}", "docs/operate.md, Clients")
+        yield Finding(f"service.clients: {error}", "`alicem clients check`, docs/clients.md")
 
 
 def _trust(settings: Settings, now: datetime) -> Iterator[Finding]:

@@ -57,6 +57,7 @@ class Client:
     scopes: frozenset[str]
     jwks_uri: str | None = None
     keys: KeySet | None = None
+    secret_file: Path | None = None
 
     def __repr__(self) -> str:
         return f"Client({self.client_id!r})"  # the secret must not reach a log
@@ -97,10 +98,10 @@ def load(path: Path, *, loopback: bool = True) -> Mapping[str, Client]:
     return reading.clients
 
 
-def read(path: Path, *, loopback: bool = True) -> Reading:
-    """Raises `SettingsError` where the file cannot be read at all."""
+def read(path: Path, *, loopback: bool = True, text: str | None = None) -> Reading:
+    """`text`: what the file is to hold, where it does not yet. Raises `SettingsError` where it cannot be read at all."""
     try:
-        tree = tomllib.loads(path.read_text("utf-8"))
+        tree = tomllib.loads(path.read_text("utf-8") if text is None else text)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -111,6 +112,7 @@ def read(path: Path, *, loopback: bool = True) -> Reading:
         if not wrong:
             files += [path.parent / table[key] for key in ("secret_file", "jwks_file") if key in table]
             client, wrong = _client(client_id, table, path.parent, loopback)
+        if not wrong:
             clients[client_id] = client
         faults += wrong
     return Reading(clients, tuple(faults), tuple(files))
@@ -153,6 +155,7 @@ def _client(client_id: str, table: Mapping[str, Any], base: Path, loopback: bool
         scopes=frozenset(table["scopes"]),
         jwks_uri=table.get("jwks_uri"),
         keys=_of_file(table, "jwks_file", base, parse, wrong),
+        secret_file=base / table["secret_file"] if "secret_file" in table else None,
     )
     wrong += [text for holds, text in _rules(client, table, loopback) if not holds]
     return client, [f"{client_id}.{text}" for text in wrong]
@@ -160,7 +163,7 @@ def _client(client_id: str, table: Mapping[str, Any], base: Path, loopback: bool
 
 def _rules(client: Client, table: Mapping[str, Any], loopback: bool) -> Iterator[tuple[bool, str]]:
     """What must hold, each with the sentence where it does not."""
-    profile, called = client.profile, table["profile"]
+    profile, called = client.profile, client.profile.name
     uris = client.redirect_uris + client.post_logout_redirect_uris
     with_secret, with_assertion = ASSERTION not in client.auth, ASSERTION in client.auth
     with_keys = with_assertion or client.encryption_alg is not None

@@ -20,6 +20,7 @@ class Profile:
     to prove a key its tokens are bound to (RFC 9449).
     """
 
+    name: str
     auth: tuple[str, ...]
     id_token_alg: tuple[str, ...]
     userinfo: tuple[str, ...]
@@ -29,20 +30,23 @@ class Profile:
     bound: bool = False
 
 
-PROFILES: Mapping[str, Profile] = {
-    "franceconnect": Profile(
+_ALL = (
+    Profile(
+        name="franceconnect",
         auth=(POST, BASIC),
         id_token_alg=(HS256, ES256),
         userinfo=(JSON, JWT),
         encryption_alg=(None, *ENCRYPTION_ALGS),
     ),
-    "franceconnect_plus": Profile(
+    Profile(
+        name="franceconnect_plus",
         auth=(POST, BASIC),
         id_token_alg=(ES256,),
         userinfo=(JWT,),
         encryption_alg=ENCRYPTION_ALGS,
     ),
-    "direct": Profile(
+    Profile(
+        name="direct",
         auth=(ASSERTION,),
         id_token_alg=(ES256,),
         userinfo=(JSON, JWT),
@@ -51,4 +55,5 @@ PROFILES: Mapping[str, Profile] = {
         pushed=True,
         bound=True,
     ),
-}
+)
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in _ALL}
