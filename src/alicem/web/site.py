@@ -49,8 +49,10 @@ def routes(pages: Pages, settings: Settings, reasons: Mapping[str, Reason]) -> l
 
     async def approve(request: Request) -> Response:
         highest = " ".join(kind for kind, level in settings.keys.levels.items() if level == "high")
-        staging = {"origin": service.origin, "demo_origin": service.demo_origin}
-        return pages.render(request, "phone/approve.html", highest=highest, **staging)
+        demo_origin = service.demo_origin
+        return pages.render(
+            request, "phone/approve.html", origin=service.origin, highest=highest, demo_origin=demo_origin
+        )
 
     async def reason_texts(request: Request) -> Response:
         language = request.path_params["language"]
