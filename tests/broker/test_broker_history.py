@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
 import time
 from dataclasses import replace
@@ -13,9 +14,11 @@ import httpx
 import pytest
 from broker_peers import ANGELA, Provider, Serve, Service, free_port, hidden
 from sqlalchemy import Connection, select
+from typer.testing import CliRunner
 
 from alicem.broker import BrokerSettings, kept
 from alicem.broker.app import app as application
+from alicem.cli.broker import app as commands
 from alicem.demo.mailbox import Letter, MailBox
 from alicem.settings import Mail
 from alicem.store import Store
@@ -131,7 +134,9 @@ def test_a_block_is_lifted_through_another_provider(timed: str, settings: Broker
     assert service.through_provider(service.begin()).url.path == "/information"
 
 
-def test_a_report_names_the_code_once_and_offers_to_block(posted: str, box: tuple[MailBox, int], clock: Clock) -> None:
+def test_a_report_names_the_code_once_and_offers_to_block(
+    posted: str, box: tuple[MailBox, int], clock: Clock, tmp_path: Path
+) -> None:
     service = Service(posted)
     service.code()
     clock.pass_by(minutes=1)
@@ -142,6 +147,13 @@ def test_a_report_names_the_code_once_and_offers_to_block(posted: str, box: tupl
     assert 'role="alert"' in page.text and spelled in page.text
     assert codes_on(page).count(code) == 0 and 'class="danger" name="block" value="small"' in page.text
     assert service.post("/history", report=code).headers["location"] == "/history", "once"
+    file = tmp_path / "broker.toml"
+    file.write_text(
+        f'origin = "{posted}"\nservices = "s"\nproviders = "p"\nkey_file = "k"\npseudonym_file = "f"\n'
+        '[database]\nurl = "sqlite:///broker.db"\n'
+    )
+    [told] = json.loads(CliRunner().invoke(commands, ["reports", "--json", "--config", str(file)]).stdout)
+    assert (told["code"], told["service"], told["provider"]) == (code, "town-id", "small") and "person" not in told
     [support] = letters(box[0], "support@courriel.example", 1)
     assert spelled in support.text and "Service town" in support.text
     assert not [value for value in ANGELA.values() if value in support.text]

@@ -13,8 +13,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import httpx
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from alicem import broker
+from alicem.broker import kept
+from alicem.broker.alerts import spelled
 from alicem.broker.folder import Connected, Folder
 from alicem.broker.keys import EncryptionKeys, write_private
 from alicem.broker.providers import Provider, read_provider
@@ -22,6 +25,7 @@ from alicem.broker.relying import ProviderFault, discover
 from alicem.broker.services import Service, read_service
 from alicem.cli.says import REFUSED, USAGE, fail, out
 from alicem.settings import SettingsError, read
+from alicem.store import Store
 from alicem.store.migrate import UnknownSchema
 
 app = typer.Typer(no_args_is_help=True, help="The broker between services and providers.")
@@ -330,3 +334,25 @@ def _encryption(config: Path) -> EncryptionKeys:
     except SettingsError as error:
         fail(str(error))
     return encryption
+
+
+@app.command("reports")
+def reports(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """Sign-ins that people said were not theirs, newest first: session code, time, service, provider. Nobody is named."""
+    told = [{name: value for name, value in asdict(row).items() if name != "person"} for row in _reported(config)]
+    if as_json:
+        out(told)
+        return
+    for row in told:
+        at = f"{datetime.fromtimestamp(row['at'], UTC):%F %T}Z"
+        typer.echo(f"{spelled(row['code'])}  {at}  {row['service'] or 'history'}  {row['provider']}  {row['level']}")
+
+
+def _reported(config: Path) -> list[kept.SignedIn]:
+    store = Store(_settings(config).database.url)
+    try:
+        return asyncio.run(store.read(kept.reported))
+    except SQLAlchemyError as error:
+        fail(f"the database does not answer ({type(error).__name__})")
+    finally:
+        store.close()
