@@ -9,11 +9,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from provider_world import Browser, Person, World, answer, enrol, make_world, redeem, request, sign_in, userinfo, values
+from provider_world import (
+    Browser,
+    Flaws,
+    Person,
+    World,
+    answer,
+    enrol,
+    make_world,
+    redeem,
+    request,
+    sign_in,
+    userinfo,
+    values,
+)
 from test_people import PEOPLE, enrolled, of
 
 from alicem import jose
 from alicem.evidence import Level
+from alicem.provider.claims import claims_of
 
 KINDS = {"keystore": "high", "passkey": "high", "passkey_synced": "substantial", "webcrypto": "low", "software": "low"}
 
@@ -128,6 +142,17 @@ def test_sub_is_another_for_the_same_civil_identity_under_another_account(world:
     twin = enrol(world)
     subs = {said(world, sign_in(person, Browser(world)))["sub"] for person in (angela, twin)}
     assert len(subs) == 2
+
+
+@pytest.mark.parametrize("hidden", ["given_name", "birthplace_cog", "birth_family_name", "birthdate", "sex"])
+def test_a_phone_that_keeps_a_part_of_its_owner_back_is_refused(
+    world: World, angela: Person, browser: Browser, hidden: str
+) -> None:
+    """With another civil identity somebody would have a second pseudonym at every service."""
+    browser.open()
+    shown = frozenset(claim.source for claim in claims_of(request()["scope"].split())) - {hidden}
+    assert answer(angela, browser, Flaws(names=shown)) == (400, "credential_claims")
+    assert "code" not in browser.finish()
 
 
 @pytest.mark.parametrize(

@@ -82,12 +82,11 @@ def compose(
 
 
 def claims(evidence: Evidence) -> Iterator[tuple[str, Any]]:
-    """The claims of a credential by name; one the person does not have is absent."""
+    """The claims of a credential by name; one the person does not have is absent, but for given names: nobody shall be able to hide theirs."""
     identity = evidence.identity
     yield "family_name", identity.preferred_username or identity.family_name
     yield "birth_family_name", identity.family_name
-    if identity.given_names:
-        yield "given_name", identity.given_names
+    yield "given_name", identity.given_names
     yield "birthdate", str(identity.birthdate)
     yield "sex", _SEX[identity.gender]
     yield "nationalities", [identity.nationality]

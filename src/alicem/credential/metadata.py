@@ -18,7 +18,7 @@ _LIFE = timedelta(days=1)
 CLAIMS: Mapping[str, tuple[str, str, bool]] = {
     "family_name": ("Nom", "Name", True),
     "birth_family_name": ("Nom de naissance", "Name at birth", True),
-    "given_name": ("Prénoms", "First names", False),
+    "given_name": ("Prénoms", "First names", True),
     "birthdate": ("Date de naissance", "Date of birth", True),
     "sex": ("Sexe", "Sex", True),
     "nationalities": ("Nationalités", "Nationalities", True),

@@ -1,6 +1,7 @@
 """What a scope gives, where it comes from in the credential, and in which form FranceConnect takes it.
 
 Everything emitted is an issuer-signed disclosure of the credential; what the holder does not have is absent, never empty.
+What the civil registry knows a person by cannot be kept back: who could leave a part of it out would be two people to every service.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from alicem.cog import FRANCE
 from alicem.evidence import PartialDate
 
 VCT = "urn:eudi:pid:fr:1"
@@ -26,6 +28,10 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= 256:
         raise ValueError("1 to 256 characters")
     return value
+
+
+def _given_names(value: Any) -> str:
+    return "" if value == "" else _name(value)
 
 
 def _birthdate(value: Any) -> str:
@@ -53,7 +59,8 @@ def _email(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of userinfo. `source`: the credential's name of it. `optional`: there are people who do not have it."""
+    """One claim of userinfo. `source`: the credential's name of it. `form`: its value, or "" for one that is not sent. `optional`: there are
+    people whose credential does not have it."""
 
     name: str
     source: str
@@ -64,7 +71,7 @@ class Claim:
 CLAIMS: Mapping[str, Claim] = {
     claim.name: claim
     for claim in (
-        Claim("given_name", "given_name", _name, optional=True),  # people with a single name
+        Claim("given_name", "given_name", _given_names),  # the credential says so of people with a single name
         Claim("family_name", "birth_family_name", _name),
         Claim("birthdate", "birthdate", _birthdate),
         Claim("gender", "sex", _gender),
@@ -119,4 +126,13 @@ def emit(claims: tuple[Claim, ...], disclosed: Mapping[str, Any]) -> dict[str, s
             emitted[claim.name] = claim.form(disclosed[claim.source])
         except (ValueError, TypeError) as error:
             raise ClaimMalformed(f"{claim.name} is malformed") from error
-    return emitted
+    _require_birthplace(claims, emitted)
+    return {name: value for name, value in emitted.items() if value}
+
+
+def _require_birthplace(claims: tuple[Claim, ...], emitted: Mapping[str, str]) -> None:
+    """Where both are asked, whoever was born in France has a commune, and nobody else. Raises `ClaimMalformed`."""
+    if {"birthplace", "birthcountry"} <= {claim.name for claim in claims}:
+        in_france = emitted["birthcountry"] == FRANCE
+        if in_france != ("birthplace" in emitted):
+            raise ClaimMalformed("birthplace is missing, or of another country")
