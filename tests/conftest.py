@@ -58,7 +58,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 @pytest.fixture(scope="session")
 def warm() -> Iterator[WarmPython]:
     """What types commands."""
-    with warm_python("alicem.cli.operate", "alicem.cli.keys", "alicem.cli.journal", "alicem.cli.phone") as python:
+    with warm_python(*(f"alicem.cli.{name}" for name in ("operate", "keys", "journal", "phone", "services"))) as python:
         yield python
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PROGRAM = """
 import importlib, json, os, sys, traceback
@@ -19,7 +22,7 @@ def run(asked):
     os.environ.clear()
     os.environ.update(asked["environment"])
     for number, file in enumerate(("/dev/null", asked["out"], asked["err"])):
-        os.dup2(os.open(file, os.O_RDONLY if number == 0 else os.O_WRONLY), number)
+        os.dup2(os.open(file, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND), number)
     sys.argv = ["alicem", *asked["words"]]
     try:
         if asked["code"] is None:
@@ -35,15 +38,44 @@ def run(asked):
 
 for name in sys.argv[1:]:
     importlib.import_module(name)
-for line in sys.stdin:
+def forked(asked):
     process = os.fork()
     if process == 0:
-        code = run(json.loads(line))
+        code = run(asked)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+    return process
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["stays"]:
+        ours, theirs = os.pipe()
+        between = os.fork()
+        if between == 0:  # whoever stays is no child of this process, which would have to wait for its end
+            os.write(theirs, b"%d" % forked(asked))
+            os._exit(0)
+        os.waitpid(between, 0)
+        print(int(os.read(ours, 20)), flush=True)
+        os.close(ours)
+        os.close(theirs)
+    else:
+        print(os.waitstatus_to_exitcode(os.waitpid(forked(asked), 0)[1]), flush=True)
 """
+
+
+class Started:
+    """A server; that it has ended is known by its descriptor."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self._descriptor = pid, os.pidfd_open(pid)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        signal.pidfd_send_signal(self._descriptor, number)
+
+    def wait(self) -> None:
+        select.select([self._descriptor], [], [])
+        os.close(self._descriptor)
 
 
 class WarmPython:
@@ -62,19 +94,27 @@ class WarmPython:
     ) -> subprocess.CompletedProcess[str]:
         return self._run((), code, folder, environment)
 
+    def start(self, *words: str, folder: Path, log: Path) -> Started:
+        """`alicem WORDS` that stays; what it says comes behind what is in `log`."""
+        log.touch()
+        return Started(self._ask(words=words, code=None, folder=str(folder), out=str(log), err=str(log), stays=True))
+
     def _run(
         self, words: tuple[str, ...], code: str | None, folder: Path, environment: Mapping[str, str] | None
     ) -> subprocess.CompletedProcess[str]:
-        told = {name: self._folder / name for name in ("out", "err")}
-        for file in told.values():
+        out, err = self._folder / "out", self._folder / "err"
+        for file in (out, err):
             file.write_bytes(b"")
-        asked = {"words": words, "code": code, "folder": str(folder), "environment": dict(environment or os.environ)}
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(
-            json.dumps(asked | {name: str(file) for name, file in told.items()}), file=self._process.stdin, flush=True
+        status = self._ask(
+            words=words, code=code, folder=str(folder), environment=environment, out=str(out), err=str(err)
         )
-        status = int(self._process.stdout.readline())
-        return subprocess.CompletedProcess(words, status, told["out"].read_text(), told["err"].read_text())
+        return subprocess.CompletedProcess(words, status, out.read_text(), err.read_text())
+
+    def _ask(self, environment: Mapping[str, str] | None = None, stays: bool = False, **asked: Any) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        asked |= {"environment": dict(environment or os.environ), "stays": stays}
+        print(json.dumps(asked), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
 
 
 @contextmanager

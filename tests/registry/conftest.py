@@ -7,6 +7,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from registry_and_provider import Provider, Registry
 
+from warm_python import WarmPython
+
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[Provider]:
@@ -21,10 +23,10 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, provider: Provider) -> Iterator[Registry]:
+def registry(tmp_path: Path, provider: Provider, warm: WarmPython) -> Iterator[Registry]:
     """Not running; Zoë has a passport and a permit, Farid a passport."""
     folder = tmp_path / "registry"
     folder.mkdir()
-    registry = Registry(folder, provider)
+    registry = Registry(folder, provider, warm)
     yield registry
     registry.close()

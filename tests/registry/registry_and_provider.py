@@ -8,8 +8,6 @@ import json
 import secrets
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +30,7 @@ from alicem.registry.notices import notices
 from alicem.settings import Database, load
 from alicem.store import Store
 from alicem.web.server import listening_at
+from warm_python import Started, WarmPython
 
 STATUS = CivilStatus("Lefèvre-Œuvrard", "Zoë-Anaïs Marie", None, "female", "1988-05-17", "29019", "99100")
 ZOE, FARID = "24AB12345", "19CD67890"
@@ -167,7 +166,8 @@ class Registry:
 
     folder: Path
     provider: Provider
-    process: subprocess.Popen[bytes] | None = None
+    warm: WarmPython
+    process: Started | None = None
 
     def __post_init__(self) -> None:
         self.listen = free_port()
@@ -190,9 +190,8 @@ class Registry:
         (self.folder / "notices.token").write_text(token)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "alicem", "registry", "serve", "--config", str(self.config)]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        words = ("registry", "serve", "--config", str(self.config))
+        self.process = self.warm.start(*words, folder=self.folder, log=self.folder / "log")
         until(self._answers)
 
     def _answers(self) -> bool:
