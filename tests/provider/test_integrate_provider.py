@@ -10,14 +10,15 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from typing import Any
 
-import httpx
 import pytest
 from joserfc.jwk import RSAKey
 from provider_world import CODE, World, enrol, make_world
 
 import apache_peer
+from alicem.demo.town import CONFIG, Town
 from developers_desk import ROOT, Desk, blocks
 
 REGISTER, RUN, PLUS = blocks("A federation, as client of Alicem")
@@ -36,6 +37,10 @@ ANGELA = {
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = make_world(tmp_path_factory.mktemp("desk") / "demo" / "alicem")
+    settings = (
+        CONFIG / "alicem" / "alicem.toml"
+    ).read_text()  # for commands; whom they are told of is read from clients.toml beside it
+    (made.folder / "alicem.toml").write_text(Template(settings).substitute(Town(made.folder, 8000).addresses))
     yield made
     made.close()
 
@@ -81,8 +86,6 @@ def test_a_federation_signs_a_person_in(provider: World, desk: Desk, phone: Path
 def test_openid_client_does_what_the_stricter_profiles_ask(
     provider: World, desk: Desk, phone: Path, commands: str
 ) -> None:
-    if commands is DIRECT and "pushed_authorization_request_endpoint" not in discovery(provider):
-        pytest.skip("this provider takes no pushed requests")
     *registering, run = commands.splitlines()
     own_table(provider, desk, "\n".join(registering))
     with desk.serving(run) as client:
@@ -145,14 +148,11 @@ def _keys(folder: Path) -> Path:
     return file
 
 
-def discovery(provider: World) -> dict[str, Any]:
-    tree: dict[str, Any] = httpx.get(f"{provider.origin}/.well-known/openid-configuration").json()
-    return tree
-
-
 def own_table(provider: World, desk: Desk, commands: str) -> None:
-    """Type what writes a client's table, in the place of one of an earlier test."""
+    """Type what adds a client, in the place of one of an earlier test."""
     file = provider.settings.service.clients
     file.write_text(re.split(r"^\[my-", file.read_text(), maxsplit=1, flags=re.MULTILINE)[0])
+    for secret in provider.folder.glob("my-*.secret"):
+        secret.unlink()
     desk.type(commands)
     provider.restart()
