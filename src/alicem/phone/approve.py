@@ -16,10 +16,13 @@ from alicem import jose
 from alicem.credential import sdjwt
 from alicem.jose import BadToken, b64, unb64
 from alicem.phone.chip import DocumentReading, LayDocument, Observe
-from alicem.phone.instruct import Device
+from alicem.phone.instruct import Answer, Device
 from alicem.phone.state import MOST_HISTORY, open_vault, seal_vault
 from alicem.phone.trust import verified
 from alicem.reasons import Refused
+
+STOPPED = ("account_locked", "account_suspended", "account_not_active", "clone_suspected")
+"""Outcomes after which no try of this phone helps."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ async def approve(
     """
     if request.chip and lay_document is None:
         raise Refused("level_not_reachable")  # before anything is typed for nothing; another phone may still answer
-    answer = await device.instruct(code, "approve", f"{request.token}.{number}".encode())
+    answer = await _ordered(device, request, number, code)
     vault = open_vault(device.phone, answer.share, device.storage.load_vault())
     if request.chip and lay_document is not None:
         await _prove_chip(device, request, vault, lay_document, observe)
@@ -123,6 +126,16 @@ async def approve(
     device.storage.save_vault(seal_vault(device.phone, answer.share, vault, device.rng))
     if outcome != "done":
         raise Refused(outcome)
+
+
+async def _ordered(device: Device, request: SignInRequest, number: str, code: str) -> Answer:
+    """The share. Where this phone can do nothing more, its browser goes back with the reason. Raises as `instruct`."""
+    try:
+        return await device.instruct(code, "approve", f"{request.token}.{number}".encode())
+    except Refused as refused:
+        if refused.reason.name in STOPPED:
+            await _decline(device, request, refused.reason.name)
+        raise
 
 
 async def _prove_chip(

@@ -58,7 +58,20 @@ async def _refusal(provider: Provider, given: Given, now: datetime) -> str:
     return DONE if ended == reason else ended
 
 
-_SAID: Mapping[str, str] = {"not_mine": "signin_not_mine", "level_not_reachable": "level_not_reachable"}
+_SAID: Mapping[str, str] = {
+    "not_mine": "signin_not_mine",
+    **{
+        name: name
+        for name in (
+            "level_not_reachable",
+            "account_locked",
+            "account_suspended",
+            "account_not_active",
+            "clone_suspected",
+        )
+    },
+}
+"""What a phone may say of a sign-in it ends. It can tell of itself alone: whoever fetched the request may end it in any case."""
 
 
 def refusal_of(given: Given) -> str:

@@ -64,7 +64,7 @@ class Pages:
         response.headers["Content-Language"] = language
         if request.query_params.get("lang") == language:
             response.set_cookie(
-                text.COOKIE, language, max_age=31_536_000, samesite="lax", secure=request.url.scheme == "https"
+                text.COOKIE, language, max_age=31_536_000, samesite="strict", secure=request.url.scheme == "https"
             )
         return response
 

@@ -6,7 +6,7 @@ import { SigninEnds, approve, checkRequest, fetchRequest, giveUp, refuse } from 
 import { canRead, documentScreen } from "./approve-chip.js";
 import "./forget.js";
 import { AccountClosed } from "./instruction.js";
-import { onFault, stopOrExplain } from "./refusals.js";
+import { STOPPED, onFault, stopOrExplain } from "./refusals.js";
 import { Stopped, readAgain } from "./signin-chip.js";
 import { UnknownVersion, load } from "./state.js";
 import { byId, forKey, given, list, once, problem, ready, reason, say, show, t, tOr } from "./ui.js";
@@ -55,7 +55,11 @@ async function onApprove() {
     if (error instanceof SigninEnds) showEnd(error.reason);
     else if (error instanceof Stopped) await onRefuse();
     else if (error instanceof AccountClosed) show("none");
-    else stopOrExplain(error, "approve-problem", byId("code"));
+    else {
+      // A phone that can do nothing more ends the sign-in, so that its browser does not wait for nothing.
+      if (STOPPED.includes(error.outcome)) await refuse(request, error.outcome).catch(() => {});
+      stopOrExplain(error, "approve-problem", byId("code"));
+    }
   } finally {
     byId("code").value = "";
   }

@@ -8,7 +8,7 @@ import { VaultLost } from "./state.js";
 import { byId, clock, element, problem, reason, say, show, t } from "./ui.js";
 
 /** Outcomes after which this phone does nothing more: the person enrols again. */
-const STOPPED = ["account_locked", "account_suspended", "clone_suspected"];
+export const STOPPED = ["account_locked", "account_suspended", "clone_suspected"];
 let counting = 0;
 
 /** @param {any} error @returns {boolean} Whether it is one of the ways an instruction ends, and no fault of the page. */
