@@ -6,6 +6,8 @@ import asyncio
 import html
 import json
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +16,9 @@ import httpx
 import pytest
 from broker_peers import ANGELA, Provider, Serve, Service, free_port, hidden
 from sqlalchemy import Connection, select
-from typer.testing import CliRunner
 
 from alicem.broker import BrokerSettings, kept
 from alicem.broker.app import app as application
-from alicem.cli.broker import app as commands
 from alicem.demo.mailbox import Letter, MailBox
 from alicem.settings import Mail
 from alicem.store import Store
@@ -152,7 +152,8 @@ def test_a_report_names_the_code_once_and_offers_to_block(
         f'origin = "{posted}"\nservices = "s"\nproviders = "p"\nkey_file = "k"\npseudonym_file = "f"\n'
         '[database]\nurl = "sqlite:///broker.db"\n'
     )
-    [told] = json.loads(CliRunner().invoke(commands, ["reports", "--json", "--config", str(file)]).stdout)
+    command = [sys.executable, "-m", "alicem", "broker", "reports", "--json", "--config", str(file)]
+    [told] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert (told["code"], told["service"], told["provider"]) == (code, "town-id", "small") and "person" not in told
     [support] = letters(box[0], "support@courriel.example", 1)
     assert spelled in support.text and "Service town" in support.text
