@@ -9,7 +9,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["emrtd", "asn1crypto"], enable_loader_override=False):
+with atheris.instrument_imports(
+    include=["emrtd", "asn1crypto", "alicem.jose", "alicem.provider"], enable_loader_override=False
+):
     from fuzz.targets import TARGETS
 
 

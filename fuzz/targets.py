@@ -35,6 +35,7 @@ from emrtd.softchip import SoftChip
 from emrtd.suites import AES_128, TRIPLE_DES
 from emrtd.transports.relay import unpack_answers, unpack_batch
 from fuzz import seeds
+from fuzz.client import client_seeds, feed_client
 from fuzz.credential import credential_seeds, feed_credential
 
 SECONDS_MAX = 5.0
@@ -296,6 +297,9 @@ TARGETS = {
         Target("trust", "certificates, revocation lists, master lists, LDIF, PEM", seeds.trust_files, feed_trust),
         Target("relay", "commands, answers, messages, whole readings of nonsense", relay_seeds, feed_relay),
         Target("reading", "a good chip with a bad file", reading_seeds, feed_reading),
+        Target(
+            "client", "forms, assertions, proofs, published keys, hints, encrypted tokens", client_seeds, feed_client
+        ),
         Target("credential", "presentations, payloads, requests, sealed answers", credential_seeds, feed_credential),
     )
 }

@@ -1,17 +1,22 @@
 """What our JOSE makes and opens, beside joserfc and the vectors of the standards."""
 
+import contextlib
 import json
+import zlib
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from joserfc import jwe, jws
 from joserfc.jwe import JWERegistry
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from alicem import jose
 from alicem.jose import BadToken
 
+RSA = rsa.generate_private_key(65537, 2048)
 HOLDER = ec.generate_private_key(ec.SECP256R1())
 THEIRS = JWERegistry(algorithms=["ECDH-ES", "A256GCM", "A128GCM"])
 ALICE = {
@@ -78,6 +83,9 @@ def test_what_was_altered_does_not_open(part: int) -> None:
     [
         {"alg": "ECDH-ES+A256KW"},
         {"alg": "dir"},
+        {"alg": "RSA1_5"},
+        {"alg": "RSA-OAEP-256"},
+        {"alg": "PBES2-HS256+A128KW", "p2c": 10**9, "p2s": "AAAA"},
         {"enc": "A128GCM"},  # of a longer key
         {"enc": "A192GCM"},
         {"enc": ["A256GCM"]},
@@ -95,6 +103,54 @@ def test_another_header_is_refused(changes: dict[str, Any]) -> None:
     header, rest = parts_of(jose.encrypt_to(HOLDER.public_key(), b"share"))
     with pytest.raises(BadToken):
         jose.decrypt(packed(header | changes, rest), HOLDER)
+
+
+def test_a_bomb_is_not_inflated() -> None:
+    """RFC 8725 §3.6: `zip` is refused before anything is decrypted, and so is what is too long."""
+    squeezed = zlib.compress(bytes(16 << 20), 9, wbits=-15)
+    with pytest.raises(BadToken, match="not ECDH-ES"):
+        jose.decrypt(jose.encrypt_to(HOLDER.public_key(), squeezed, zip="DEF"), HOLDER)
+    with pytest.raises(BadToken, match="not a compact JWE"):
+        jose.decrypt(jose.encrypt_to(HOLDER.public_key(), bytes(jose.MOST)), HOLDER)
+    with pytest.raises(BadToken, match="not a compact JWS"):
+        jose.unpack("a." + "b" * jose.MOST + ".c", "JWT")
+
+
+@pytest.mark.parametrize("alg", ["RSA-OAEP-256", "RSA-OAEP"])
+@pytest.mark.parametrize("plain", [b"", b"x", bytes(range(256)) * 40], ids=["nothing", "a byte", "ten thousand"])
+def test_joserfc_opens_what_we_encrypt_to_rsa(alg: str, plain: bytes) -> None:
+    token = jose.encrypt_to_rsa(RSA.public_key(), plain, alg, kid="one", cty="JWT")
+    opened = jwe.decrypt_compact(token, RSAKey.import_key(RSA), algorithms=[alg, "A256GCM"])
+    assert (opened.plaintext, opened.protected) == (plain, {"alg": alg, "enc": "A256GCM", "kid": "one", "cty": "JWT"})
+
+
+def test_an_rsa_key_is_read_back() -> None:
+    jwk = RSAKey.import_key(RSA).as_dict(private=False)
+    assert jose.public_rsa_key(jwk).public_numbers() == RSA.public_key().public_numbers()
+    for wrong in ({"kty": "EC"}, {"n": 7}, {"e": ""}, {"e": jose.b64(bytes(4) + b"\x01")}, {"n": "AAAA"}, {"d": "AQ"}):
+        with pytest.raises(BadToken):
+            jose.public_rsa_key({**jwk, **wrong})
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), json_values, max_size=4))
+@settings(max_examples=50)
+def test_any_object_is_signed_and_read_back(payload: dict[str, Any]) -> None:
+    assert jose.verify(jose.sign(HOLDER, "test+jwt", payload), HOLDER.public_key(), "test+jwt") == payload
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=200)
+def test_any_text_is_refused_by_name(text: str) -> None:
+    for read in (lambda: jose.unpack(text, "JWT", None), lambda: jose.decrypt(text, HOLDER), lambda: jose.unb64(text)):
+        with contextlib.suppress(BadToken):
+            read()
 
 
 @pytest.mark.parametrize("part", [1, 2], ids=["nonce", "tag"])

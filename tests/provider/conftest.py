@@ -8,7 +8,7 @@ from provider_world import Browser, Person, World, enrol, make_world
 
 import postgres
 
-ON_BOTH_DATABASES = {"test_provider_flow", "test_provider_signin", "test_provider_tokens"}
+ON_BOTH_DATABASES = {"test_provider_flow", "test_provider_signin", "test_provider_tokens", "test_two_redeemers"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -300,6 +300,38 @@ def test_nothing_pushed_is_in_the_database_in_clear_and_all_of_it_goes(direct: D
     assert direct.world.do(count) == 0
 
 
+def test_forms_that_cannot_be_pushed(direct: Direct) -> None:
+    """Too long, too many fields, twice the same, control characters, another kind: named, and never a crash."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    address = f"{direct.world.origin}/par"
+    for content, headers in (
+        (b"scope=openid&scope=email", kind),
+        (b"client_assertion=a&client_assertion=b", kind),
+        (b"x=" + b"y" * 9000, kind),
+        (b"&".join(b"a%d=1" % number for number in range(41)), kind),
+        (b"state=%0d%0aSet-Cookie:%20a=b", kind),
+        (b"nonce=%00", kind),
+        (b"{}", {"Content-Type": "application/json"}),
+    ):
+        answer = httpx.post(address, content=content, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_nothing_that_is_pushed_breaks_out_of_a_header(direct: Direct) -> None:
+    """RFC 9700 §4.11: state comes back escaped; an address with more in it is another address."""
+    browser = Browser(direct.world)
+    name = direct.begin(state="a&code=stolen#x?y=z")
+    browser.read(browser.get("/authorize?" + urlencode({"client_id": DIRECT, "request_uri": name})))
+    there = browser.get(f"/signin/cancel?t={browser.signin}").headers["location"]
+    assert httpx.URL(there).params["state"] == "a&code=stolen#x?y=z" and "code=" not in there.replace("%", "_")
+    for changed in (CALLBACK + "%0d%0aX: y", CALLBACK + "\\evil", CALLBACK + "?x=y"):
+        refused(
+            direct.push(redirect_uri=changed),
+            "invalid_request",
+            "redirect_uri is missing, repeated or not registered for this client",
+        )
+
+
 # The key that tokens are bound to
 
 NO_PROOF = "not a proof signed with ES256 by the key in it"

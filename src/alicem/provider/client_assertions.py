@@ -93,10 +93,9 @@ CHECKS: tuple[Check[Assertion], ...] = (
 
 async def authenticated(provider: Provider, given: Given) -> Client:
     """The client whose key signed. Raises `ProtocolError`, `KeysUnavailable`."""
-    assertion = _read(provider, given)
-    run(CHECKS, assertion)
+    assertion = read(given, provider.clients, provider.issuer, provider.clock().timestamp())
     client, claims = assertion.client, assertion.claims
-    assert client is not None  # noqa: S101 - a check above
+    assert client is not None  # noqa: S101 - a check of `read`
     await _verify(provider, client, assertion.unverified)
     expires_at = int(claims["exp"]) + 1
     fresh = await provider.store.write(
@@ -107,7 +106,8 @@ async def authenticated(provider: Provider, given: Given) -> Client:
     return client
 
 
-def _read(provider: Provider, given: Given) -> Assertion:
+def read(given: Given, clients: Mapping[str, Client], issuer: str, now: float) -> Assertion:
+    """What the form brings, after every check but the signature's and that it is new. Raises `ProtocolError`."""
     if given.get("client_assertion_type") != TYPE:
         raise ProtocolError("invalid_client", "client_assertion_type is jwt-bearer, nothing else", "RFC 7523 §2.2")
     try:
@@ -116,9 +116,11 @@ def _read(provider: Provider, given: Given) -> Assertion:
     except BadToken as error:
         raise ProtocolError("invalid_client", "the assertion is no JWT signed with ES256", "RFC 7523 §3") from error
     sub = claims.get("sub")
-    client = provider.clients.get(sub) if isinstance(sub, str) else None
+    client = clients.get(sub) if isinstance(sub, str) else None
     proves = client if client is not None and ASSERTION in client.auth else None
-    return Assertion(given, unverified, claims, proves, provider.issuer, provider.clock().timestamp())
+    assertion = Assertion(given, unverified, claims, proves, issuer, now)
+    run(CHECKS, assertion)
+    return assertion
 
 
 async def _verify(provider: Provider, client: Client, unverified: Unverified) -> None:
