@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -39,12 +40,19 @@ T = TypeVar("T", bound=Connected)
 _Stamp = tuple[tuple[int, int, int], ...]
 
 
+@dataclass(frozen=True)
+class _Read(Generic[T]):
+    one: T
+    files: tuple[Path, ...]
+    stamp: _Stamp
+
+
 class Folder(Generic[T]):
     """The files `NAME.toml` of `path`. `parse` raises `SettingsError`."""
 
     def __init__(self, path: Path, parse: Callable[[Path], T], clock: Callable[[], datetime]) -> None:
         self.path, self._parse, self._clock = path, parse, clock
-        self._held: dict[str, tuple[_Stamp, T]] = {}
+        self._held: dict[str, _Read[T]] = {}
         self._faults: dict[str, str] = {}
         self._found: Mapping[str, T] = {}
         self._looked: datetime | None = None
@@ -79,17 +87,19 @@ class Folder(Generic[T]):
 
     def _read(self, name: str) -> bool:
         """Whether the file was new or another. Raises `SettingsError`."""
-        file = self.path / f"{name}.toml"
         held = self._held.get(name)
-        if held is not None and held[0] == _stamp(file, *held[1].files):
+        if held is not None and held.stamp == _stamp(held.files):
             return False
+        file = self.path / f"{name}.toml"
         one = self._parse(file)
-        self._held[name] = _stamp(file, *one.files), one
+        files = (file, *one.files)
+        self._held[name] = _Read(one, files, _stamp(files))
         return True
 
     def _index(self, faults: dict[str, str]) -> None:
         found: dict[str, T] = {}
-        for name, (_, one) in sorted(self._held.items()):
+        for name, held in sorted(self._held.items()):
+            one = held.one
             if one.key in found:
                 faults[name] = f"{self.path / name}.toml: {one.key} is another file's"
             found.setdefault(one.key, one)
@@ -98,10 +108,10 @@ class Folder(Generic[T]):
         self._found, self._faults = found, faults
 
 
-def _stamp(*files: Path) -> _Stamp:
+def _stamp(files: tuple[Path, ...]) -> _Stamp:
     """Of files that are there: when each was changed last. Raises `SettingsError`."""
     try:
-        told = [file.stat() for file in files]
+        told = [os.stat(file) for file in files]  # noqa: PTH116 - thrice as fast, for 1,400 files each second
     except OSError as error:
         raise SettingsError(f"{error.filename}: {error.strerror}") from error
     return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in told)
