@@ -84,7 +84,7 @@ def test_the_way_in_chromium(chromium: Browser, service: str, provider: Provider
     assert shown == ANGELA | {"acr": "eidas2"}
     assert fits(page)
     page.click("#sign-out")
-    assert page.url == f"{service}/signed-out"
+    page.wait_for_url(f"{service}/signed-out")
     page.goto(service)
     assert page.locator("#sign-in").count() == 1
     assert complaints == []

@@ -113,6 +113,7 @@ def test_signing_out_passes_by_the_broker_and_ends_the_session(town: Town) -> No
             page = await browser.submit(page, ends="/sign-in", persona="zoe", password=PASSWORD, decision="sign_in")
             page = await browser.submit(page, decision="continue")
             page = await browser.submit(page, ends="/sign-out")
+            page = await browser.open(page.by_id["leave"]["href"])
             return page.url, (await browser.fetch("GET", f"{town.service}/api/session")).status_code
 
     assert asyncio.run(run()) == (f"{town.service}/signed-out", 401)

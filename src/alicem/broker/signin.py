@@ -86,7 +86,8 @@ async def choice(parts: Parts, request: Request) -> Response:
         failure_key=_failure_key(here.row.failure),
         tried=tried.file.title if tried else "",
     )
-    return may_go_to(parts, response, [here.request.redirect_uri, *(one.file.issuer for one in offered)])
+    targets = [one.file.issuer for one in offered if not one.file.coming]
+    return may_go_to(parts, response, [here.request.redirect_uri, *targets])
 
 
 async def depart(parts: Parts, request: Request) -> Response:

@@ -131,7 +131,8 @@ class Site:
         if session is not None and session.person is not None:
             with contextlib.suppress(*FAILURES):  # signed out here all the same
                 address = await self._client.end(session.person.id_token)
-        response = RedirectResponse(address, 303)
+        # A page, and no redirect: the way leads through a provider nobody here knows, and browsers hold the redirects of a form to `form-action`
+        response = self._page(request, "leaving", address=address)
         response.delete_cookie(self._cookie, secure=True, httponly=True, samesite="lax", path="/")
         return response
 
