@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from alicem.demo.town import Town, running
 
+ENROLMENT_ALONE = frozenset({"broker", "services", "identifiant"})
+"""What a town does without where nobody signs in."""
+
 
 @contextmanager
 def in_background(town: Town) -> Iterator[Town]:

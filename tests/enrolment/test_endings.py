@@ -31,7 +31,7 @@ from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone
 from emrtd.softchip.personalise import zone_date
 from free_ports import free_ports
-from running_town import in_background
+from running_town import ENROLMENT_ALONE, in_background
 from warm_python import WarmPython
 from wire import Wire
 
@@ -54,7 +54,7 @@ resume_seconds = 2
 @pytest.fixture(scope="module")
 def brisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A demonstration with one session process and little patience."""
-    town = Town(tmp_path_factory.mktemp("brisk"), free_ports())
+    town = Town(tmp_path_factory.mktemp("brisk"), free_ports(), ENROLMENT_ALONE)
     found(town, tuple(personas.load().values()))
     settings = town.provider_folder / "alicem.toml"
     settings.write_text(settings.read_text().replace("session_processes = 3\n", BRISK))

@@ -71,9 +71,9 @@ class Filmed:
         return self.eyes_seen[-1]
 
 
-@dataclass
+@dataclass(repr=False)
 class Enrolled:
-    """One enrolment: what was filmed, and what the session process held in the middle of the film."""
+    """One enrolment: what was filmed, and what the session process held in the middle of the film. Too much to be shown."""
 
     frames: list[tuple[float, bytes]] = field(default_factory=list)
     pid: int = 0
@@ -156,7 +156,8 @@ def one_of_each(needles: list[Needle]) -> dict[str, bytes]:
 
 def test_every_kind_of_datum_is_sought(needles: list[Needle], enrolment: Enrolled) -> None:
     assert {one.name for one in needles} == KINDS
-    assert len(enrolment.frames) > 30 and len(needles) > 10_000
+    assert len(enrolment.frames) > 30
+    assert len(needles) > 10_000
 
 
 def test_what_is_planted_on_disk_is_found(needles: list[Needle], finder: Finder, tmp_path: Path) -> None:

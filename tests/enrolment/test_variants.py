@@ -23,7 +23,7 @@ from alicem.phone.instruct import Device
 from alicem.phone.state import Storage, new_phone
 from alicem.reasons import Refused
 from free_ports import free_ports
-from running_town import in_background
+from running_town import ENROLMENT_ALONE, in_background
 
 CAMILLE = personas.load()["camille"]
 pytestmark = pytest.mark.timeout(200)
@@ -53,7 +53,7 @@ async def enrol(town: Town, folder: Path, heard: Heard, until: str = "", **chose
 @contextmanager
 def town_where(folders: pytest.TempPathFactory, before: str, after: str) -> Iterator[Town]:
     """A town whose provider has another setting."""
-    town = Town(folders.mktemp("other"), free_ports())
+    town = Town(folders.mktemp("other"), free_ports(), ENROLMENT_ALONE)
     found(town, (CAMILLE,))
     settings = town.provider_folder / "alicem.toml"
     text = settings.read_text("utf-8")

@@ -15,14 +15,14 @@ import pytest
 from alicem.demo import personas
 from alicem.demo.town import Town, found
 from free_ports import free_ports
-from running_town import in_background
+from running_town import ENROLMENT_ALONE, in_background
 from wire import Wire
 
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
     """One whose provider is told to end."""
-    town = Town(tmp_path, free_ports())
+    town = Town(tmp_path, free_ports(), ENROLMENT_ALONE)
     _founded(town, drain_seconds=60)
     with in_background(town):
         yield town
@@ -96,7 +96,7 @@ def test_a_worker_with_nothing_under_way_ends_at_once_and_a_second_signal_does_n
 
 
 def test_what_never_ends_is_waited_for_as_long_as_the_settings_say(tmp_path: Path) -> None:
-    town = Town(tmp_path, free_ports())
+    town = Town(tmp_path, free_ports(), ENROLMENT_ALONE)
     _founded(town, drain_seconds=2)
     with in_background(town):
         wire, process = Wire(town), provider_of(town)
