@@ -259,10 +259,10 @@ class Citizen:
         self.page.click(f'[data-screen="open"] [data-way="{way}"]')
         self.screen(way)
 
-    def ask_to_sign_in(self) -> Page:
-        """From the sample service to Alicem's page with the QR code, in a tab of its own."""
+    def ask_to_sign_in(self, path: str = "/demarches") -> Page:
+        """From a sample service to Alicem's page with the QR code, in a tab of its own. `path`: of that service."""
         tab = self.context.new_page()
-        tab.goto(self.demo.service)
+        tab.goto(self.demo.service + path)
         self.picture("service", tab)
         tab.click("#sign-in")
         self.picture("broker", tab)

@@ -127,6 +127,24 @@ def test_no_is_an_answer(enrolled: Citizen) -> None:
         tab.close()
 
 
+def test_the_bank_has_the_document_read_again(enrolled: Citizen) -> None:
+    tab = enrolled.ask_to_sign_in("/banque")
+    number = enrolled.follow_link(tab)
+    expect(enrolled.page.locator("#level")).to_have_text("élevé")
+    enrolled.approve(number, enrolled.code)
+    enrolled.screen("chip")
+    expect(enrolled.page.locator("#persona")).to_have_value(enrolled.persona)  # by what the vault has of the document
+    enrolled.page.select_option("#persona", "zoe")
+    enrolled.page.click("#read-chip")
+    expect(enrolled.page.locator("#chip-problem")).to_contain_text(cause("another_document"))
+    enrolled.page.select_option("#persona", enrolled.persona)
+    enrolled.page.click("#read-chip")
+    enrolled.screen("approved")
+    tab.wait_for_selector("[data-claim]", timeout=30_000)
+    enrolled.picture("bank-information", tab)
+    tab.close()
+
+
 def test_the_language_of_a_request_can_be_changed(enrolled: Citizen) -> None:
     enrolled.follow_link(enrolled.ask_to_sign_in())
     enrolled.page.click(".language")

@@ -122,7 +122,7 @@ class Person:
         if self.wrong == "code":
             code = f"{(int(code) + 1) % 1_000_000:06d}"
         try:
-            await approve(self.device, request, number, code, self._lay_document, self._observe)
+            await approve(self.device, request, number, code, self._lay_document)
         except Refused:
             with contextlib.suppress(httpx.HTTPStatusError):  # what was refused may have ended the sign-in already
                 await refuse(self.device, request)

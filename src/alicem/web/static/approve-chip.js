@@ -11,8 +11,8 @@ const wrong = () => byId("wrong")?.value || null;
 /** @returns {import("./chip.js").Carrier[]} */
 const carriersHere = () => carriers({ demoOrigin: given.demoOrigin || null, persona: persona(), wrong: wrong(), portrait: null });
 
-/** Whether this device can read a document at all. */
-export const canRead = () => carriersHere().length > 0;
+/** Whether this device can read a document at all; in the demonstration there is always one to choose. */
+export const canRead = () => Boolean(given.demoOrigin) || carriersHere().length > 0;
 
 /** In the demonstration: whose document lies on the phone. @param {string | undefined} number Of the document this identity was made with. */
 async function fillCast(number) {
