@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "accounts": GROUND | {"store", "keys", "journal", "limits", "web", "credential"},
     "enrolment": GROUND | {"store", "keys", "journal", "limits", "web", "credential", "accounts", "face"},
     "provider": GROUND | {"store", "keys", "journal", "limits", "web", "credential", "accounts", "enrolment"},
-    "registry": {"cog", "store", "settings"},
+    "registry": {"cog", "evidence", "store", "settings"},
     "broker": {"cog", "store", "settings", "web", "evidence", "log"},
     "phone": {"cog", "jose", "reasons", "credential", "enrolment"},
     "watch": {"reasons", "store"},

@@ -6,6 +6,7 @@ It holds no MRZ, no score and no portrait.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
@@ -46,6 +47,22 @@ class Gender(StrEnum):
     MALE = "male"
     FEMALE = "female"
     UNSPECIFIED = "unspecified"
+
+
+_UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
+"""Controls, marks of direction, joiners, letters of nobody: they would make one name look like another (UTR 36 §2.5)."""
+
+
+def civil_name(text: str) -> str:
+    """A name as it is kept and sent: composed (NFC), its parts divided by one space, 1 to 256 characters of which one is a letter.
+
+    Raises `ValueError` for none, and for one with characters that no eye sees; the message holds nothing of it.
+    """
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    kinds = [unicodedata.category(character) for character in text]
+    if len(name) > 256 or any(kind in _UNSEEN for kind in kinds) or not any(kind.startswith("L") for kind in kinds):
+        raise ValueError("not a name")
+    return name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import json
 import logging
 import ssl
 import time
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,15 +15,13 @@ from typing import Any
 import httpx
 import structlog
 
-from alicem.evidence import Gender, PartialDate
+from alicem.evidence import Gender, PartialDate, civil_name
 from alicem.reasons import Refused
 from alicem.settings import Registry, SettingsError, secret
 
 _log = structlog.get_logger("alicem.enrolment")
 _ATTEMPTS = 3
 _MOST = 16 * 1024
-_UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
-"""Controls, marks of direction, joiners, letters of nobody: they would make one name look like another (UTR 36 §2.5)."""
 _REFUSED = {
     "lost": "document_reported",
     "stolen": "document_reported",
@@ -173,25 +170,16 @@ def _tls(settings: Registry) -> ssl.SSLContext:
 
 def civil_status(tree: Mapping[str, Any]) -> CivilStatus:
     """Raises `KeyError`, `TypeError` or `ValueError` for another form than the contract's."""
+    given_names = _text(tree, "given_names", 0, 512)
     return CivilStatus(
-        _name(tree, "family_name"),
-        _name(tree, "given_names") if tree["given_names"] != "" else "",
-        None if tree.get("usage_name") is None else _name(tree, "usage_name"),
+        civil_name(_text(tree, "family_name", 1, 512)),
+        civil_name(given_names) if given_names else "",
+        None if tree.get("usage_name") is None else civil_name(_text(tree, "usage_name", 1, 512)),
         Gender(tree["gender"]),
         PartialDate.parse(_text(tree, "birthdate", 10, 10)),
         _text(tree, "birthplace_cog", 0, 5),
         _text(tree, "birthcountry_cog", 5, 5),
     )
-
-
-def _name(tree: Mapping[str, Any], member: str) -> str:
-    """Composed (NFC), its parts divided by one space; of at least one letter, and nothing in it that no eye sees."""
-    given = _text(tree, member, 1, 512)
-    name = " ".join(unicodedata.normalize("NFC", given).split())
-    kinds = [unicodedata.category(character) for character in given]
-    if len(name) > 256 or any(kind in _UNSEEN for kind in kinds) or not any(kind.startswith("L") for kind in kinds):
-        raise ValueError(member)
-    return name
 
 
 def _text(tree: Mapping[str, Any], name: str, least: int, most: int) -> str:

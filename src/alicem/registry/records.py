@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from alicem import cog
+from alicem.evidence import civil_name
 from alicem.store import Int64
 
 metadata = MetaData()
@@ -96,9 +97,9 @@ class CivilStatus:
     def __post_init__(self) -> None:
         abroad = self.birthcountry_cog != cog.FRANCE
         rules = {
-            "family_name": 1 <= len(self.family_name) <= 256,
-            "given_names": len(self.given_names) <= 256,
-            "usage_name": self.usage_name is None or 1 <= len(self.usage_name) <= 256,
+            "family_name": _name(self.family_name),
+            "given_names": self.given_names == "" or _name(self.given_names),
+            "usage_name": self.usage_name is None or _name(self.usage_name),
             "gender": self.gender in ("male", "female", "unspecified"),
             "birthdate": _partial_date(self.birthdate),
             "birthcountry_cog": cog.is_country(self.birthcountry_cog),
@@ -143,6 +144,13 @@ class Person:
     address: str = field(repr=False)
     documents: tuple[Document, ...] = ()
     deceased: bool = False
+
+
+def _name(text: str) -> bool:
+    try:
+        return civil_name(text) == text
+    except ValueError:
+        return False
 
 
 def _partial_date(text: str) -> bool:
