@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from client_profiles import CHALLENGE, DIRECT, PREFIX, VERIFIER, Direct, tables
+from client_profiles import CHALLENGE, DIRECT, PREFIX, VERIFIER, Direct, published, tables
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from provider_world import CALLBACK, PLAIN_SECRET, Browser, Person, World, enrol, make_world, sha256
@@ -218,6 +218,19 @@ def test_what_is_pushed_is_named_once(direct: Direct) -> None:
     assert again.status_code == 400 and "location" not in again.headers
 
 
+def test_a_page_loaded_again_is_the_same_sign_in(direct: Direct) -> None:
+    name, browser = direct.begin(), Browser(direct.world)
+    address = "/authorize?" + urlencode({"client_id": DIRECT, "request_uri": name})
+    browser.read(browser.get(address))
+    begun = browser.signin
+    assert browser.get(address).headers["location"] == "/signin"
+    browser.read(browser.get("/signin"))
+    assert browser.signin == begun
+    assert browser.get(address.replace(f"client_id={DIRECT}", "client_id=fc-plus")).status_code == 400
+    browser.get(f"/signin/cancel?t={begun}")
+    assert browser.get(address).status_code == 400
+
+
 def opened(world: World, name: str, client_id: str = DIRECT, **more: str) -> httpx.Response:
     return Browser(world).get("/authorize?" + urlencode({"client_id": client_id, "request_uri": name, **more}))
 
@@ -261,12 +274,17 @@ def test_names_of_nothing(direct: Direct, name: str) -> None:
 
 
 def test_a_name_lives_ninety_seconds(direct: Direct) -> None:
-    name, late = direct.begin(), direct.begin()
-    direct.world.clock.advance(89)
-    assert opened(direct.world, name).status_code == 200
-    direct.world.clock.advance(2)
-    assert opened(direct.world, late).status_code == 400
-    direct.world.clock.advance(-91)
+    clock = direct.world.clock
+    clock.hold()
+    try:
+        name, late = direct.begin(), direct.begin()
+        clock.advance(89)
+        assert opened(direct.world, name).status_code == 200
+        clock.advance(1)
+        assert opened(direct.world, late).status_code == 400
+    finally:
+        clock.advance(-90)
+        clock.held = None
 
 
 def test_a_federation_may_push_with_its_secret(world: World) -> None:
@@ -330,6 +348,28 @@ def test_nothing_that_is_pushed_breaks_out_of_a_header(direct: Direct) -> None:
             "invalid_request",
             "redirect_uri is missing, repeated or not registered for this client",
         )
+
+
+def test_a_client_may_turn_its_published_key(direct: Direct) -> None:
+    """A `kid` that was not there before is looked for at the client's address."""
+    world = direct.world
+    with published() as at:
+        table = tables(at.address).partition("[direct]")[2].partition("[plus")[0]
+        file = world.settings.service.clients
+        before = file.read_text()
+        file.write_text(before + "[turning]" + table.replace('jwks_file = "direct.jwks"', f'jwks_uri = "{at.address}"'))
+        world.restart()
+        try:
+            for kid, key in (("s1", direct.key), ("s2", OTHER)):
+                at.show({**jose.public_jwk(key.public_key()), "use": "sig", "alg": "ES256", "kid": kid})
+                named = direct.assertion({"kid": kid}, key, iss="turning", sub="turning")
+                refused(asserted(direct, named), "invalid_grant", "the code is unknown, used or expired")
+                world.clock.advance(11)
+            assert at.hits == 2
+        finally:
+            file.write_text(before)
+            world.clock.advance(-22)
+            world.restart()
 
 
 # The key that tokens are bound to

@@ -7,6 +7,7 @@ from typing import Any
 
 from alicem import jose
 from alicem.evidence import Level
+from alicem.keys import KeyRing, SigningKey
 from alicem.provider.claims import CLAIMS, SCOPES
 from alicem.provider.profiles import ASSERTION, BASIC, ENCRYPTION_ALGS, ENCRYPTION_ENC, ES256, HS256, POST
 from alicem.provider.room import Provider
@@ -55,13 +56,19 @@ def configuration(provider: Provider) -> bytes:
     return json.dumps(tree).encode()
 
 
-def keys(provider: Provider) -> bytes:
-    """`/jwks`: every living key for id tokens, the one to come too, so that rotation overlaps."""
-    return json.dumps(
-        {
-            "keys": [
-                {**jose.public_jwk(key.private.public_key()), "kid": key.kid, "use": "sig", "alg": "ES256"}
-                for key in provider.ring.published("signing")
-            ]
-        }
-    ).encode()
+class Keys:
+    """`/jwks`: every living key for id tokens, the one to come too, so that rotation overlaps. Written anew when they change alone."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self._written: tuple[tuple[SigningKey, ...], bytes] = ((), b"")
+
+    def document(self) -> bytes:
+        found = self._ring.published("signing")
+        if found != self._written[0]:
+            self._written = found, json.dumps({"keys": [_jwk(key) for key in found]}).encode()
+        return self._written[1]
+
+
+def _jwk(key: SigningKey) -> dict[str, str]:
+    return {**jose.public_jwk(key.private.public_key()), "kid": key.kid, "use": "sig", "alg": ES256}

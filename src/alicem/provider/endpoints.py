@@ -42,10 +42,10 @@ _log = structlog.get_logger("alicem")
 
 def routes(provider: Provider) -> list[BaseRoute]:
     """Everything the provider answers. `/signin/…` is for browsers and phones, the rest for clients."""
-    configuration = discovery.configuration(provider)
+    configuration, keys = discovery.configuration(provider), discovery.Keys(provider.ring)
 
     async def constant(request: Request) -> Response:
-        body = discovery.keys(provider) if request.url.path == "/jwks" else configuration
+        body = keys.document() if request.scope["path"] == "/jwks" else configuration
         return Response(body, media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
 
     def at(path: str, handler: Handler, *methods: str) -> BaseRoute:
@@ -74,6 +74,9 @@ async def ask(provider: Provider, request: Request) -> Response:
         unchecked = authorize.identify(given, provider.clients, provider.reachable, pushed=pushed)
     except Unreadable as error:
         return refusal_page(provider, request, "request_malformed", str(error))
+    except pushed_requests.Spent as error:
+        again = await _loaded_again(provider, request, error.client_id)
+        return again or refusal_page(provider, request, error.reason, error.text)
     except authorize.NotAClient as error:
         return refusal_page(provider, request, error.reason, error.text)
     now, address = provider.clock(), _address(request)
@@ -91,6 +94,18 @@ async def ask(provider: Provider, request: Request) -> Response:
     response = signin_endpoints.page(provider, request, signin, now)
     signin_endpoints.set_cookie(response, cookie)
     return response
+
+
+async def _loaded_again(provider: Provider, request: Request, client_id: str) -> Response | None:
+    """The page of the sign-in that a pushed request was spent on, for the browser that waits there (FAPI 2.0 §5.3.2.2, a note)."""
+    browser = signing_in.browser_of(request.cookies.get(signing_in.COOKIE))
+    if browser is None:
+        return None
+    signin = await provider.store.look_up(lambda connection: records.find_signin(connection, browser.signin))
+    if signin is None or (signin.browser_key, signin.client_id) != (browser.public, client_id):
+        return None
+    waits = signin.outcome == records.WAITING and signin.alive(provider.clock())
+    return RedirectResponse("/signin", 303, NOT_STORED) if waits else None
 
 
 async def _require_within_limits(provider: Provider, request: Request, client: Client) -> None:

@@ -21,6 +21,15 @@ LIFE = timedelta(seconds=90)
 _PURPOSE = b"alicem pushed request v1"
 _CREDENTIALS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
+
+class Spent(NotAClient):
+    """A name that stands for nothing any more. `client_id`: whose it was said to be."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__("signin_expired", "request_uri is unknown, used, expired, or another client's")
+        self.client_id = client_id
+
+
 CHECKS: tuple[Check[tuple[Given, Proof | None]], ...] = (
     Check("RFC 9126 §2.1", "invalid_request", "request_uri cannot be pushed", lambda g: "request_uri" in g[0]),
     Check(
@@ -55,7 +64,7 @@ async def push(provider: Provider, given: Given, client: Client, proof: Proof | 
 
 
 async def resolved(provider: Provider, given: Given) -> tuple[Given, bool]:
-    """The request that is meant, and whether it was pushed: then nothing else beside its name counts (RFC 9126 §4). Raises `NotAClient`."""
+    """The request that is meant, and whether it was pushed: then nothing else beside its name counts (RFC 9126 §4). Raises `Spent`."""
     name = given.get("request_uri") or ""
     if not name.startswith(PREFIX):
         return given, False
@@ -66,5 +75,5 @@ async def resolved(provider: Provider, given: Given) -> tuple[Given, bool]:
         secret = b""
     sealed = await provider.store.write(lambda c: one_time.take_pushed(c, stored(secret), client_id, now))
     if sealed is None:
-        raise NotAClient("signin_expired", "request_uri is unknown, used, expired, or another client's")
+        raise Spent(client_id)
     return replace(given, values=unpack(open_under(secret, _PURPOSE, sealed)), repeated=frozenset()), True
