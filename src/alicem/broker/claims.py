@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from alicem import cog
+from alicem.evidence import civil_name
 
 FRANCE = "99100"
 
@@ -47,8 +48,8 @@ ORDER = (
 )
 """The order in which a person reads them."""
 
-_EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"[^\s@<>\"(),:;\\\[\]]{{1,64}}@(?:{_LABEL}\.)+(?![0-9]){_LABEL}")
 
 
 class ClaimsMalformed(Exception):
@@ -117,7 +118,10 @@ def over_18(birthdate: str, today: date) -> bool:
 
 
 def _name(text: str) -> bool:
-    return 1 <= len(text) <= 256 and not _CONTROL.search(text)
+    try:
+        return civil_name(text) == text
+    except ValueError:
+        return False
 
 
 def _optional_name(text: str) -> bool:
@@ -147,6 +151,6 @@ _RULES: Mapping[str, Callable[[str], bool]] = {
     "gender": lambda text: text in ("male", "female", "unspecified"),
     "birthplace": lambda text: text == "" or cog.is_commune(text),
     "birthcountry": cog.is_country,
-    "email": lambda text: len(text) <= 254 and bool(_EMAIL.fullmatch(text)),
+    "email": lambda text: len(text) <= 254 and text.isascii() and bool(_EMAIL.fullmatch(text)),
     "preferred_username": _optional_name,
 }
