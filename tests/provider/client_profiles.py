@@ -175,6 +175,7 @@ class Direct:
     world: World
     key: ec.EllipticCurvePrivateKey
     proving: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def write_keys(self, folder: Path, kid: str = "s1") -> None:
         jwk = {**jose.public_jwk(self.key.public_key()), "use": "sig", "alg": "ES256", "kid": kid}
@@ -212,7 +213,7 @@ class Direct:
     def post(self, path: str, form: Mapping[str, Any], headers: Any = None) -> httpx.Response:
         own = {"client_assertion_type": JWT_BEARER, "client_assertion": self.assertion()}
         sent = {name: value for name, value in {**own, **form}.items() if value is not None}
-        return httpx.post(self.world.origin + path, data=sent, headers=headers, timeout=30)
+        return self.http.post(self.world.origin + path, data=sent, headers=headers)
 
     def push(self, headers: Any = None, **changes: str | None) -> httpx.Response:
         asked: dict[str, str | None] = {
@@ -228,6 +229,9 @@ class Direct:
         }
         return self.post("/par", asked, headers)
 
+    def browser(self) -> Browser:
+        return Browser(self.world, http=self.http)
+
     def begin(self, **changes: str | None) -> str:
         """A pushed request's name."""
         pushed = self.push(**changes)
@@ -236,7 +240,7 @@ class Direct:
 
     def sign_in(self, person: Person, **changes: str | None) -> dict[str, str]:
         """What the callback is given."""
-        browser = Browser(self.world)
+        browser = self.browser()
         name = self.begin(**changes)
         browser.read(browser.get("/authorize?" + str(httpx.QueryParams(client_id=DIRECT, request_uri=name))))
         assert answer(person, browser) == (200, "done")
@@ -255,7 +259,7 @@ class Direct:
     def userinfo(self, token: str, **changes: Any) -> httpx.Response:
         proof = self.proof("/userinfo", **{"htm": "GET", "ath": sha256(token), **changes})
         headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
-        return httpx.get(f"{self.world.origin}/userinfo", headers=headers)
+        return self.http.get(f"{self.world.origin}/userinfo", headers=headers)
 
 
 SECRETS = {"plain-fc": PLAIN_SECRET, "signed-fc": PLAIN_SECRET, **{f"plus-{alg}": PLAIN_SECRET for alg in ALGS}}

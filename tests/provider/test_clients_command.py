@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from client_profiles import ALGS, client_keys, published
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from alicem import cli, jose
+from alicem.cli.clients import written
 from alicem.provider.clients import KEYS, load, read
 from alicem.provider.profiles import PROFILES
 
@@ -179,6 +184,22 @@ def test_production_fetches_no_keys_without_tls(folder: Path) -> None:
         text = table.replace("franceconnect-plus.secret", "s")
         file.write_text(re.sub(r'jwks_uri = ".*"', f'jwks_uri = "{address}"', text))
         assert [not read(file, loopback=loopback).faults for loopback in (True, False)] == [here, there]
+
+
+texts = st.text(st.characters(blacklist_categories=("Cs",)), max_size=12)
+choices = st.sampled_from([*PROFILES, "ES256", "jwt", "openid", "https://a.example", "http://[::1", "RSA-OAEP", "\0"])
+
+
+@given(texts, st.dictionaries(st.sampled_from(sorted(KEYS)), texts | st.lists(texts, max_size=3)))
+def test_what_is_written_is_read_back(client_id: str, table: dict[str, Any]) -> None:
+    assert tomllib.loads(written(client_id, table)) == {client_id: table}
+
+
+@given(st.dictionaries(st.sampled_from(sorted(KEYS)), texts | choices | st.lists(choices, max_size=2)))
+@settings(max_examples=200)
+def test_any_table_is_taken_or_has_its_faults(table: dict[str, Any]) -> None:
+    reading = read(Path("/nowhere/clients.toml"), text=written("c", table))
+    assert bool(reading.faults) != ("c" in reading.clients)
 
 
 def test_the_examples_of_the_page_are_read(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from client_profiles import CHALLENGE, DIRECT, PREFIX, VERIFIER, Direct, published, tables
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from provider_world import CALLBACK, PLAIN_SECRET, Browser, Person, World, enrol, make_world, sha256
+from provider_world import CALLBACK, PLAIN_SECRET, Person, World, enrol, make_world, sha256
 from sqlalchemy import select
 
 from alicem import jose
@@ -213,13 +213,13 @@ def test_what_is_pushed_is_named_once(direct: Direct) -> None:
     assert answer.headers["cache-control"] == "no-store"
     name = answer.json()["request_uri"]
     assert name.startswith(PREFIX) and len(jose.unb64(name.removeprefix(PREFIX))) == 32
-    assert opened(direct.world, name).status_code == 200
-    again = opened(direct.world, name)
+    assert opened(direct, name).status_code == 200
+    again = opened(direct, name)
     assert again.status_code == 400 and "location" not in again.headers
 
 
 def test_a_page_loaded_again_is_the_same_sign_in(direct: Direct) -> None:
-    name, browser = direct.begin(), Browser(direct.world)
+    name, browser = direct.begin(), direct.browser()
     address = "/authorize?" + urlencode({"client_id": DIRECT, "request_uri": name})
     browser.read(browser.get(address))
     begun = browser.signin
@@ -231,13 +231,13 @@ def test_a_page_loaded_again_is_the_same_sign_in(direct: Direct) -> None:
     assert browser.get(address).status_code == 400
 
 
-def opened(world: World, name: str, client_id: str = DIRECT, **more: str) -> httpx.Response:
-    return Browser(world).get("/authorize?" + urlencode({"client_id": client_id, "request_uri": name, **more}))
+def opened(direct: Direct, name: str, client_id: str = DIRECT, **more: str) -> httpx.Response:
+    return direct.browser().get("/authorize?" + urlencode({"client_id": client_id, "request_uri": name, **more}))
 
 
 def test_only_the_pushed_parameters_count(direct: Direct) -> None:
     """RFC 9126 §4: what the browser brings beside the name is not looked at."""
-    name, browser = direct.begin(state="pushed"), Browser(direct.world)
+    name, browser = direct.begin(state="pushed"), direct.browser()
     brought = {"state": "brought", "prompt": "none", "redirect_uri": "https://evil.example/"}
     page = browser.get("/authorize?" + urlencode({"client_id": DIRECT, "request_uri": name, **brought}))
     browser.read(page)
@@ -254,22 +254,22 @@ def test_a_direct_client_cannot_ask_without_pushing(direct: Direct) -> None:
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
     }
-    answer = Browser(direct.world).get("/authorize?" + urlencode(asked))
+    answer = direct.browser().get("/authorize?" + urlencode(asked))
     assert httpx.URL(answer.headers["location"]).params["error_description"] == UNPUSHED
 
 
 def test_another_client_neither_opens_nor_spends_a_name(direct: Direct) -> None:
     name = direct.begin()
     for stranger in ("fc-plus", "nobody", ""):
-        assert opened(direct.world, name, stranger).status_code == 400
-    assert opened(direct.world, name).status_code == 200
+        assert opened(direct, name, stranger).status_code == 400
+    assert opened(direct, name).status_code == 200
 
 
 @pytest.mark.parametrize(
     "name", [PREFIX, PREFIX + "!", PREFIX + NONE, "urn:other", "https://evil.example/", "x" * 4000]
 )
 def test_names_of_nothing(direct: Direct, name: str) -> None:
-    answer = opened(direct.world, name)
+    answer = opened(direct, name)
     assert answer.status_code == 400 and "location" not in answer.headers
 
 
@@ -279,15 +279,16 @@ def test_a_name_lives_ninety_seconds(direct: Direct) -> None:
     try:
         name, late = direct.begin(), direct.begin()
         clock.advance(89)
-        assert opened(direct.world, name).status_code == 200
+        assert opened(direct, name).status_code == 200
         clock.advance(1)
-        assert opened(direct.world, late).status_code == 400
+        assert opened(direct, late).status_code == 400
     finally:
         clock.advance(-90)
         clock.held = None
 
 
-def test_a_federation_may_push_with_its_secret(world: World) -> None:
+def test_a_federation_may_push_with_its_secret(direct: Direct) -> None:
+    world = direct.world
     form = {
         "client_id": "plain-fc",
         "client_secret": PLAIN_SECRET,
@@ -297,7 +298,7 @@ def test_a_federation_may_push_with_its_secret(world: World) -> None:
         "nonce": "n",
     }
     name = httpx.post(f"{world.origin}/par", data=form).json()["request_uri"]
-    assert opened(world, name, "plain-fc").status_code == 200
+    assert opened(direct, name, "plain-fc").status_code == 200
     wrong = httpx.post(f"{world.origin}/par", data={**form, "client_secret": "wrong"})
     assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
     assert httpx.get(f"{world.origin}/par").status_code == 405
@@ -337,7 +338,7 @@ def test_forms_that_cannot_be_pushed(direct: Direct) -> None:
 
 def test_nothing_that_is_pushed_breaks_out_of_a_header(direct: Direct) -> None:
     """RFC 9700 §4.11: state comes back escaped; an address with more in it is another address."""
-    browser = Browser(direct.world)
+    browser = direct.browser()
     name = direct.begin(state="a&code=stolen#x?y=z")
     browser.read(browser.get("/authorize?" + urlencode({"client_id": DIRECT, "request_uri": name})))
     there = browser.get(f"/signin/cancel?t={browser.signin}").headers["location"]

@@ -70,9 +70,9 @@ class ClientFile(Mapping[str, Client]):
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """Changes with every replacement of the file; empty where there is none."""
+    """Changes with every replacement of the file; empty where there is none, nor can be."""
     try:
         found = file.stat()
-    except OSError:
+    except (OSError, ValueError):
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -156,7 +156,7 @@ class ClientKeys:
             held.keys, held.fetched, outcome = parse(data), self._clock(), "fetched"
         except (TimeoutError, httpx.TimeoutException):
             outcome = "timed_out"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError):
             outcome = "away"
         except BadToken:
             pass
