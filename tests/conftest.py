@@ -19,7 +19,19 @@ from free_ports import free_ports
 from running_town import in_background
 from warm_python import WarmPython, warm_python
 
-LONG = ("privacy", "journeys", "demo", "face", "keys", "mrzscan", "store", "enrolment", "accounts", "registry")
+LONG = (
+    "journeys",
+    "privacy",
+    "demo",
+    "thieves",
+    "face",
+    "keys",
+    "mrzscan",
+    "store",
+    "enrolment",
+    "accounts",
+    "registry",
+)
 """Rooms to begin with, so that nothing long comes last on one worker alone."""
 
 

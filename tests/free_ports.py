@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 
-SHARE, SHARES = 5_600, 4
+SHARE, SHARES = 4_400, 5
 """Ports of each worker, from 10000 on: what the system gives to connections by itself begins above (Linux: 32768)."""
 
 
