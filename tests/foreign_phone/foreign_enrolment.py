@@ -244,7 +244,7 @@ class Enrolment:
     async def _on_chip(self, kind: str, batch: list[tuple[bytes, list[str]]]) -> None:
         answers: list[bytes] = []
         try:
-            await asyncio.to_thread(_run_batch, batch, self.holder.transmit, answers)
+            await asyncio.to_thread(run_batch, batch, self.holder.transmit, answers)
         except TagLost:
             kind = "chip_lost"
         await self._send_sealed(kind, _json({"answers": [b64(one) for one in answers]}))
@@ -271,7 +271,8 @@ class Enrolment:
         await self._socket.send(json.dumps({"v": 1, "type": kind, "id": self._id, **members}))
 
 
-def _run_batch(batch: list[tuple[bytes, list[str]]], transmit: Callable[[bytes], bytes], answers: list[bytes]) -> None:
+def run_batch(batch: list[tuple[bytes, list[str]]], transmit: Callable[[bytes], bytes], answers: list[bytes]) -> None:
+    """Fills `answers`, up to the first that is not allowed. Raises `TagLost`."""
     for command, allowed in batch:
         answer, data = transmit(command), b""
         while answer[-2] == 0x61:

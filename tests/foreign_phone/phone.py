@@ -23,6 +23,7 @@ import httpx
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from foreign_document import DocumentReading
 from foreign_enrolment import Enrolled, Enrolment
 from foreign_jose import (
     CURVE,
@@ -49,7 +50,7 @@ from foreign_person import Holder
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KDF = {"name": "argon2id", "memory_kib": MEMORY_KIB, "passes": PASSES, "lanes": LANES}
 RENEWING = ("birth_family_name", "given_name", "birthdate", "birthplace_cog", "birthcountry_cog")
-OTHER_CLAIMS = ("family_name", "preferred_username", "sex", "nationalities", "email", "date_of_expiry")
+OTHER_CLAIMS = ("family_name", "preferred_username", "sex", "nationalities", "email", "date_of_expiry", "chip_key")
 KNOWN_CLAIMS = {*RENEWING, *OTHER_CLAIMS}
 HISTORY_MAX = 500
 
@@ -119,6 +120,8 @@ class Request:
     level: str
     browser: str
     region: str
+    ref: str
+    chip: bool
 
 
 @dataclass(repr=False)
@@ -358,7 +361,8 @@ class Phone:
         payload, leaf = verify_chained(answer.text, "oauth-authz-req+jwt", self.record.anchor, self.clock())
         self._check_request(payload, leaf)
         said = json.loads(unb64(payload["transaction_data"][0]))
-        return Request(answer.text, payload, said["asker"], said["level"], said["browser"], said["region"])
+        shown = (said["asker"], said["level"], said["browser"], said["region"])
+        return Request(answer.text, payload, *shown, ref=ref, chip=said["chip"])
 
     def _check_request(self, payload: dict[str, Any], leaf: bytes) -> None:
         paths = [claim["path"] for claim in payload["dcql_query"]["credentials"][0].get("claims", [])]
@@ -373,11 +377,20 @@ class Phone:
             if not kept:
                 raise Untrusted(f"the request's {name}")
 
-    async def approve(self, request: Request, number: str, code: str) -> list[str]:
-        """Code and number typed, the claims shown; their names. Raises `Refused`, `Unanswered`."""
+    async def approve(self, request: Request, number: str, code: str, holder: Holder | None = None) -> list[str]:
+        """Code and number typed, the claims shown; their names. `holder`: whose document is read again, where it is asked.
+
+        Raises `Refused`, `Unanswered`, `ReadingRefused`.
+        """
         done = await self.instruct(code, "approve", f"{request.token}.{number}")
         assert done.share is not None
         vault, asked = self._vault(done.share), request.payload
+        if request.chip:
+            assert holder is not None
+            session, access_key = asked["state"], vault["access_key"]
+            await DocumentReading(
+                self.origin, request.ref, session, self._device_key(), access_key, holder, self.clock
+            ).run()
         shown = _asked_claims(vault["credential"], asked["dcql_query"]["credentials"][0])
         hashes = [b64(sha256(one)) for one in asked["transaction_data"]]
         binding = {"nonce": asked["nonce"], "aud": asked["client_id"], "transaction_data_hashes": hashes, "transaction_data_hashes_alg": "sha-256"}  # fmt: skip

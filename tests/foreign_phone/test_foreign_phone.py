@@ -63,6 +63,7 @@ async def _life(town: Town, folder: Path) -> None:
         enrolled = await first.enrol(world.holder("camille", slips_after=4), CODE)
         sub = await signs_in(world, first, CODE)
         await lends_its_folder_to_the_phone_of_the_product(world, first)
+        await has_its_document_read_again(world, first)
         await says_no(world, first)
         await types_another_number(world, first)
         await mistypes(world, first)
@@ -221,6 +222,20 @@ async def lends_its_folder_to_the_phone_of_the_product(world: World, phone: Phon
     assert json.loads(printed.stdout) == before["history"] != []
     after, _ = await phone.open(CODE)
     assert after == {**before, "history": []}
+
+
+async def has_its_document_read_again(world: World, phone: Phone) -> None:
+    """At the bank: the document slips once, and the line is lost once."""
+
+    async def approve(link: str, number: str) -> None:
+        request = await phone.look(link)
+        assert (request.level, request.chip) == ("eidas3", True)
+        holder = world.holder("camille", slips_after=14, tunnels=("chip_batch",))
+        assert "chip_key" in await phone.approve(request, number, CODE, holder)
+        assert (holder.slips_after, holder.tunnels) == (None, [])
+
+    visited = await visit(f"{world.town.services}/banque", approve)
+    assert visited.acr == "eidas3" and "chip_key" not in visited.claims
 
 
 async def says_no(world: World, phone: Phone) -> None:
