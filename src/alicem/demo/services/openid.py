@@ -119,7 +119,7 @@ class OpenIDClient:
             "code_verifier": verifier,
         }
         answer = await self.http.post(metadata["token_endpoint"], data=form)
-        if answer.status_code == 400:  # RFC 6749 §5.2
+        if answer.status_code in (400, 401):  # RFC 6749 §5.2
             raise SignInFailed(str(answer.json().get("error"))[:40])
         tokens: dict[str, Any] = answer.raise_for_status().json()
         return tokens
