@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from client_profiles import ALGS, Keys, Published, client_keys, published
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import RSAKey
 
@@ -189,6 +189,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.one_of(st.binary(max_size=80), json_values.map(lambda tree: json.dumps(tree).encode())))
+@settings(deadline=None)
 def test_any_document_is_read_or_refused_by_name(data: bytes) -> None:
     try:
         found = parse(data)

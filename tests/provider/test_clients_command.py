@@ -191,12 +191,13 @@ choices = st.sampled_from([*PROFILES, "ES256", "jwt", "openid", "https://a.examp
 
 
 @given(texts, st.dictionaries(st.sampled_from(sorted(KEYS)), texts | st.lists(texts, max_size=3)))
+@settings(deadline=None)
 def test_what_is_written_is_read_back(client_id: str, table: dict[str, Any]) -> None:
     assert tomllib.loads(written(client_id, table)) == {client_id: table}
 
 
 @given(st.dictionaries(st.sampled_from(sorted(KEYS)), texts | choices | st.lists(choices, max_size=2)))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_table_is_taken_or_has_its_faults(table: dict[str, Any]) -> None:
     reading = read(Path("/nowhere/clients.toml"), text=written("c", table))
     assert bool(reading.faults) != ("c" in reading.clients)
