@@ -7,12 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import uvicorn
-from broker_peers import Provider, Serve, Service, free_port
+from broker_peers import Clock, Provider, Serve, Service, free_port
 from starlette.applications import Starlette
 
 from alicem import broker
@@ -20,7 +19,8 @@ from alicem.broker.app import app as application
 from alicem.demo.mailbox import MailBox
 from alicem.settings import Database
 
-sys.path.append(str(Path(__file__).parents[1] / "provider"))  # provider_world: Alicem itself, as a provider
+# provider_world: Alicem itself, as a provider; browser_citizen: what a page must look like
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("provider", "browser")]
 
 
 @pytest.fixture
@@ -86,19 +86,6 @@ def settings(tmp_path: Path, provider: Provider) -> broker.BrokerSettings:
 def origin(serve: Serve, settings: broker.BrokerSettings) -> str:
     """The broker, running."""
     return serve(application(settings), int(settings.origin.rsplit(":", 1)[1]))
-
-
-class Clock:
-    """The time, ahead by what the test let pass."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def pass_by(self, **how: float) -> None:
-        self.ahead += timedelta(**how)
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from broker_peers import ANGELA, Provider, Serve, Service
+from broker_peers import ANGELA, Clock, Provider, Serve, Service
 from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
 from alicem.broker import BrokerSettings
 from alicem.broker.app import app as application
 from alicem.broker.keys import EncryptionKeys
-from conftest import Clock
 
 ALGORITHMS = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES")
 

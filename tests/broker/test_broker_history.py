@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from broker_peers import ANGELA, Provider, Serve, Service, free_port, hidden
+from broker_peers import ANGELA, Clock, Provider, Serve, Service, free_port, hidden
 from sqlalchemy import Connection, select
 
 from alicem.broker import BrokerSettings, kept
@@ -22,7 +22,6 @@ from alicem.broker.app import app as application
 from alicem.demo.mailbox import Letter, MailBox
 from alicem.settings import Mail
 from alicem.store import Store
-from conftest import Clock
 
 
 def codes_on(page: httpx.Response) -> list[str]:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from broker_peers import ANGELA, Provider, Service, payload, query
+from broker_peers import ANGELA, Clock, Provider, Service, payload, query
 
 from alicem.broker import BrokerSettings
-from conftest import Clock
 
 
 def test_a_browser_is_recognised_for_ten_minutes(timed: str, provider: Provider, clock: Clock) -> None:

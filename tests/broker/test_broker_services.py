@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from broker_peers import ANGELA, Provider, Serve, Service, free_port, payload, query
+from broker_peers import ANGELA, Clock, Provider, Serve, Service, free_port, payload, query
 from joserfc import jwe, jws, jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 from starlette.applications import Starlette
@@ -21,7 +21,6 @@ from starlette.routing import Route
 
 from alicem.broker import BrokerSettings
 from alicem.broker.app import app as application
-from conftest import Clock
 
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEYS: dict[str, ECKey | RSAKey] = {
@@ -178,6 +177,7 @@ def test_over_18_and_nothing_else(origin: str, provider: Provider) -> None:
     service = Service(origin, "games", "openid over_18")
     page = service.through_provider(service.begin())
     assert 'data-claim="over_18">true' in page.text and "Oui" in page.text
+    assert "pas votre date de naissance" in page.text and ANGELA["birthdate"] not in page.text
     token = service.redeem(query(service.send(page))["code"]).json()
     claims = service.userinfo(token["access_token"]).json()
     assert claims == {"sub": payload(token["id_token"])["sub"], "over_18": True}

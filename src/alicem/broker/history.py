@@ -38,7 +38,9 @@ async def page(parts: Parts, request: Request) -> Response:
     language, now = language_of(request), parts.now()
     rows = await parts.store.read(lambda connection: kept.of(connection, reader.person, now - kept.SIX_MONTHS))
     blocked = await parts.store.read(lambda connection: kept.blocked(connection, reader.person))
-    names = {row.provider for row in rows} | blocked | {one.name for one in parts.providers.values()}
+    names = (
+        {row.provider for row in rows} | blocked | {one.name for one in parts.providers.values() if not one.file.coming}
+    )
     return parts.pages.render(
         request,
         "broker/history.html",

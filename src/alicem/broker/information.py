@@ -50,6 +50,7 @@ async def information(parts: Parts, request: Request) -> Response:
         anew=held.anew,
         person=f"{held.identity.given_name} {held.identity.family_name}".strip(),
         claims=list(readable(parts.pages.texts, language, claims)),
+        derived="over_18" in claims and "birthdate" not in claims,
         consent=here.service.file.consent,
         unticked=request.query_params.get("unticked") == "1",
     )
