@@ -10,12 +10,12 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from alicem.app import now
 from alicem.cli.says import REFUSED, USAGE, err, fail, out
 from alicem.keys import KeysError
 from alicem.keys.file import locked, replacing
@@ -143,7 +143,7 @@ def secret(client_id: str, config: Config = HERE) -> None:
 
 async def _unreachable(reading: Reading) -> tuple[str, ...]:
     """Of the clients that publish keys: whose are not there, or none that fits."""
-    remote, faults = ClientKeys(now), []
+    remote, faults = ClientKeys(lambda: datetime.now(UTC)), []
     for client in reading.clients.values():
         try:
             await client.recipient(remote)
