@@ -90,6 +90,15 @@ def test_the_pages(chromium: Browser, origin: str, provider: Provider, locale: s
     page.locator("button[name=block]").first.click()
     assert page.locator("button[name=unblock]").count() == 1
     visitor.looks("history-blocked")
+    provider.claims |= {"family_name": "AUTRE"}
+    visitor.ask("town", whole, prompt="select_account")
+    page.click("button[value=small]")
+    page.click("button[value=continue]")
+    page.wait_for_url(f"{Service.BACK}**")
+    visitor.go("/")
+    page.click("form[action='/sign-out'] button")
+    page.wait_for_url(f"{origin}/signed-out")
+    assert [what for what, _ in provider.seen].count("end") == 1, "the provider's own sign-out was on the way"
     for path, name in (
         ("/end_session", "sign-out"),
         ("/signed-out", "signed-out"),

@@ -43,12 +43,8 @@ STYLES = Path(__file__).parent / "static" / "broker.css"
 _Endpoint = Callable[[Parts, Request], Awaitable[Response]]
 
 
-async def home(parts: Parts, request: Request) -> Response:
-    return parts.pages.render(request, "broker/home.html")
-
-
 ROUTES: tuple[tuple[str, str, _Endpoint], ...] = (
-    ("GET", "/", home),
+    ("GET", "/", logout.home),
     ("GET", "/.well-known/openid-configuration", openid.configuration),
     ("GET", "/jwks", openid.jwks),
     ("GET", "/client/keys", openid.client_keys),

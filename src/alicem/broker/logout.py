@@ -20,7 +20,7 @@ from alicem.broker.relying import ProviderFault
 from alicem.broker.requests import with_parameters
 from alicem.broker.sealing import fingerprint
 from alicem.broker.services import Service
-from alicem.broker.under_way import COOKIE, Held, form_of
+from alicem.broker.under_way import COOKIE, Held, form_of, may_go_to
 
 
 async def end_session(parts: Parts, request: Request) -> Response:
@@ -28,8 +28,18 @@ async def end_session(parts: Parts, request: Request) -> Response:
     given = request.query_params
     service = _service_of(parts, given.get("id_token_hint", ""))
     if service is None or given.get("client_id", service.key) != service.key:
-        return parts.pages.render(request, "broker/sign_out.html")
+        return with_sign_out(parts, parts.pages.render(request, "broker/sign_out.html"))
     return await _end(parts, request, _back(service, given))
+
+
+async def home(parts: Parts, request: Request) -> Response:
+    """Nobody is sent here: what this is, the history, and a sign-out."""
+    return with_sign_out(parts, parts.pages.render(request, "broker/home.html"))
+
+
+def with_sign_out(parts: Parts, response: Response) -> Response:
+    """The sign-out's form may lead to a provider's own."""
+    return may_go_to(parts, response, [one.file.issuer for one in parts.providers.values() if one.file.issuer])
 
 
 async def sign_out(parts: Parts, request: Request) -> Response:

@@ -36,7 +36,7 @@ class ServiceRequest:
     nonce: str
     challenge: str | None
     anew: bool = False
-    """`prompt=login` or `max_age`: who is still recognised is asked all the same."""
+    """`prompt=login`, `select_account` or `max_age`: who is still recognised is asked all the same."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -101,7 +101,7 @@ def parse(parameters: Iterable[tuple[str, str]], services: Mapping[str, Service]
             raise _refused(given, issuer, error, description)
     return ServiceRequest(
         given["client_id"], given["redirect_uri"], tuple(given["scope"].split()), given["acr_values"],
-        given["state"], given["nonce"], given.get("code_challenge"), "max_age" in given or given.get("prompt") == "login",
+        given["state"], given["nonce"], given.get("code_challenge"), "max_age" in given or given.get("prompt") in ("login", "select_account"),
     )  # fmt: skip
 
 
