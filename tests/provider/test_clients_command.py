@@ -171,6 +171,14 @@ def test_published_keys_are_looked_at_when_asked(folder: Path) -> None:
         assert run(folder, "check", "--online").exit_code == 0
 
 
+def test_production_sends_nobody_to_an_address_without_tls(folder: Path) -> None:
+    back = ("--name", "A", "--redirect-uri", "http://127.0.0.1:3000/back", "--profile", "franceconnect")
+    assert run(folder, "add", "fc", *back).exit_code == 0
+    assert read(folder / "clients.toml", loopback=True).faults == ()
+    [fault] = read(folder / "clients.toml", loopback=False).faults
+    assert fault.startswith("fc.redirect_uris")
+
+
 def test_production_fetches_no_keys_without_tls(folder: Path) -> None:
     file = folder / "clients.toml"
     (folder / "s").write_text("s" * 32)
