@@ -106,7 +106,7 @@ def test_a_document_read_again_gives_the_highest_level(
     assert (said["acr"], said["amr"]) == ("eidas3", ["swk", "pin", "mfa", "sc"])
 
 
-@pytest.mark.parametrize("name", ["farid", "joao", "yasmine"])
+@pytest.mark.parametrize("name", ["farid", "joao", "letizia", "wibowo", "yasmine"])
 def test_whatever_way_the_chip_has_to_prove_itself(world: World, browser: Browser, name: str) -> None:
     document = document_of(name)
     assert approve_with(enrolled_with(world, document), browser, document.laid) == "done"
@@ -410,6 +410,53 @@ def test_processes_of_one_sign_in_are_counted(world: World, camille: Person, bro
     for _ in range(MOST_READINGS):
         assert asyncio.run(begin()) == 0
     assert asyncio.run(last()) == 1009
+
+
+def test_who_comes_when_every_process_is_taken_waits_for_one(tmp_path: Path, passport: Document) -> None:
+    own = reading(make_world(tmp_path / "own", level_of_keys=HIGH), sign_in_chips=1)
+    people = [enrolled_with(own, passport) for _ in range(2)]
+    browsers = [Browser(own), Browser(own)]
+    for one in browsers:
+        one.open(acr_values="eidas3")
+
+    async def both() -> list[str]:
+        tokens = [await approved(person, one) for person, one in zip(people, browsers, strict=True)]
+        async with connect(own, browsers[0]) as first, connect(own, browsers[1]) as second:
+            wires = [wire_of(first, people[0], tokens[0]), wire_of(second, people[1], tokens[1])]
+            await wires[0].prove()
+            await wires[0].until("access")
+            await wires[1].prove()
+            told = [str((await wires[1].hear())["position"])]
+            await wires[0].say("cancel")  # gives up its place
+            await first.wait_closed()
+            told.append(str(first.close_code))
+            await wires[1].give(passport.access_key)
+            laid = passport.laid()
+            await wires[1].find(laid)
+            return [*told, str((await wires[1].carry(laid))["type"])]
+
+    assert asyncio.run(both()) == ["1", "1000", "proven"]
+    close_chips(own)
+    own.close()
+
+
+def test_a_sign_in_given_up_meanwhile_is_not_proven(
+    world: World, camille: Person, passport: Document, browser: Browser
+) -> None:
+    async def give_up() -> tuple[str, str]:
+        token = await approved(camille, browser)
+        async with connect(world, browser) as socket:
+            wire = wire_of(socket, camille, token)
+            await wire.prove()
+            await wire.give(passport.access_key)
+            laid = passport.laid()
+            await wire.find(laid)
+            await asyncio.to_thread(browser.get, f"/signin/cancel?t={browser.signin}")
+            told = await wire.carry(laid)
+            return str(told["type"]), str(told["reason"])
+
+    assert asyncio.run(give_up()) == ("refused", "signin_expired")
+    assert world.do(lambda c: records.has_chip_proof(c, browser.signin)) is False
 
 
 # What is left

@@ -47,16 +47,24 @@ class Readings:
         reading: Reading | None = None
         try:
             reading = await self._greeted(line, signin)
-            while reading is not None:
-                reading.hear(await line.receive())
+            while reading is not None and (message := await line.receive()).get("type") != "cancel":
+                reading.hear(message)
+            line.close(1000)
+            await self._end_reading(reading)
         except ProtocolError as error:
             line.close(error.close_code)
+            await self._end_reading(reading)
         except (WebSocketDisconnect, TimeoutError):
             sending.cancel()
         finally:
             if reading is not None:
                 reading.detach(line)
             await asyncio.gather(sending, return_exceptions=True)
+
+    async def _end_reading(self, reading: Reading | None) -> None:
+        """Its place is the next one's at once."""
+        if reading is not None:
+            await reading.end()
 
     async def _greeted(self, line: Line, signin: Signin) -> Reading | None:
         """The reading this phone may go on with; None where there is none, and the phone was told. Raises `ProtocolError`."""

@@ -41,16 +41,17 @@ class Line:
         self._socket = socket
         self._sent, self._received, self._messages = 0, 0, 0
         self._outbox: asyncio.Queue[str | None] = asyncio.Queue()
-        self._close_code = 1000
+        self._close_code: int | None = None
 
     def send(self, kind: str, **members: Any) -> None:
         self._sent += 1
         self._outbox.put_nowait(json.dumps({"v": VERSION, "type": kind, "id": self._sent, **members}))
 
     def close(self, code: int) -> None:
-        """After everything that was sent."""
-        self._close_code = code
-        self._outbox.put_nowait(None)
+        """After everything that was sent; the first reason stands."""
+        if self._close_code is None:
+            self._close_code = code
+            self._outbox.put_nowait(None)
 
     async def send_all(self) -> None:
         """Until it is closed."""
@@ -58,7 +59,7 @@ class Line:
             while (text := await self._outbox.get()) is not None:
                 await self._socket.send_text(text)
             if self._socket.application_state is not WebSocketState.DISCONNECTED:
-                await self._socket.close(self._close_code)
+                await self._socket.close(self._close_code or 1000)
 
     async def receive(self) -> Message:
         """The next message. Raises `ProtocolError`, and `WebSocketDisconnect` from below."""

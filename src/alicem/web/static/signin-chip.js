@@ -153,7 +153,10 @@ export async function readAgain({ request, reference, unlocked, phone, accessKey
     else settle.resolve();
   }
 
-  signal.addEventListener("abort", () => end(new Stopped("the person stopped")));
+  signal.addEventListener("abort", () => {
+    send("cancel");
+    end(new Stopped("the person stopped"));
+  });
   connect();
   return ended;
 }
