@@ -2,6 +2,7 @@
 
 A worker lets a sixteenth of it pass by itself; what is more it takes from the database, a sixteenth at a time. So whoever asks as often as
 people do costs no transaction and leaves no row, and whoever asks more often is held to the limit, and to a sixteenth more for each worker.
+A limit of less than sixteen is counted in the database alone, exactly.
 Nobody can be read out of a row: it is found by a keyed hash of the thing, of who does it and of the while, which the next while makes anew.
 """
 
