@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated
 
 import httpx
 import typer
@@ -18,13 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from alicem import broker
 from alicem.broker import kept
 from alicem.broker.alerts import spelled
-from alicem.broker.folder import Connected, Folder
-from alicem.broker.keys import EncryptionKeys, write_private
+from alicem.broker.keys import EncryptionKeys
 from alicem.broker.providers import Provider, read_provider
 from alicem.broker.relying import ProviderFault, discover
-from alicem.broker.services import Service, read_service
-from alicem.cli.says import REFUSED, USAGE, fail, out
-from alicem.settings import SettingsError, read
+from alicem.broker.services import read_service
+from alicem.cli.broker_files import Kind, now, settings_of
+from alicem.cli.says import REFUSED, fail, out
+from alicem.settings import SettingsError
 from alicem.store import Store
 from alicem.store.migrate import UnknownSchema
 
@@ -40,7 +38,6 @@ Config = Annotated[Path, typer.Option("--config", help="broker.toml")]
 AsJson = Annotated[bool, typer.Option("--json")]
 Name = Annotated[str, typer.Argument(help="of the file, without .toml", show_default=False)]
 CONFIG = Path("broker.toml")
-T = TypeVar("T", bound=Service | Provider)
 
 
 @app.callback()
@@ -55,112 +52,6 @@ def serve(config: Config = CONFIG) -> None:
         broker.serve(config)
     except (SettingsError, UnknownSchema) as error:
         fail(str(error))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _settings(config: Path) -> broker.BrokerSettings:
-    try:
-        return read(broker.BrokerSettings, config)
-    except SettingsError as error:
-        fail(str(error))
-
-
-class Kind(Generic[T]):
-    """What services and providers have in common on the command line."""
-
-    def __init__(self, word: str, parse: Callable[[Path], T]) -> None:
-        self.word, self.parse = word, parse
-
-    def folder(self, config: Path) -> Folder[T]:
-        try:
-            return Folder(getattr(_settings(config), self.word), self.parse, _now)
-        except SettingsError as error:
-            fail(str(error))
-
-    def path(self, config: Path, name: str) -> Path:
-        """The file of this name. Fails where it could lie elsewhere."""
-        if not name or name != Path(name).name or name.startswith("."):
-            fail("a name is that of a file, without .toml", USAGE)
-        folder: Path = getattr(_settings(config), self.word)
-        return folder / f"{name}.toml"
-
-    def one(self, config: Path, name: str) -> T:
-        path = self.path(config, name)
-        try:
-            return self.parse(path)
-        except SettingsError as error:
-            fail(str(error), REFUSED)
-
-    def list(self, config: Path, as_json: bool, columns: Callable[[T], Mapping[str, Any]]) -> None:
-        folder = self.folder(config)
-        rows = [{"name": one.name, **columns(one)} for one in folder.all().values()]
-        if as_json:
-            out({self.word: rows, "faults": dict(folder.faults())})
-            return
-        for row in rows:
-            typer.echo("  ".join(" ".join(one) if isinstance(one, tuple) else str(one) for one in row.values()))
-        for sentence in folder.faults().values():
-            typer.echo(f"not read: {sentence}", err=True)
-
-    def show(self, config: Path, name: str, as_json: bool) -> None:
-        told = {key: value for key, value in asdict(self.one(config, name).file).items() if value is not None}
-        if as_json:
-            out({key: str(value) if isinstance(value, Path) else value for key, value in told.items()})
-            return
-        typer.echo(_toml(told), nl=False)
-
-    def check(self, config: Path, name: str | None) -> None:
-        if name is not None:
-            self.one(config, name)
-            return
-        faults = self.folder(config).faults()
-        for sentence in faults.values():
-            typer.echo(sentence, err=True)
-        if faults:
-            raise typer.Exit(REFUSED)
-
-    def add(self, config: Path, name: str, told: Mapping[str, Any], secret: str | None) -> T:
-        """Write the file, and a secret beside it, when all of it is right."""
-        path = self.path(config, name)
-        if path.exists():
-            fail(f"{path} is there already: change it, or remove it first", REFUSED)
-        new = path.with_suffix(".new")
-        written = [new]
-        try:
-            if secret is not None:
-                write_private(path.with_suffix(".secret"), secret.encode())
-                written.append(path.with_suffix(".secret"))
-            write_private(new, _toml(told).encode())
-            self._differs(config, self.parse(new))
-            new.rename(path)
-        except SettingsError as error:
-            for file in written:
-                file.unlink(missing_ok=True)
-            fail(str(error), USAGE)
-        return self.one(config, name)
-
-    def _differs(self, config: Path, one: Connected) -> None:
-        if self.word == "services" and one.key in self.folder(config).all():
-            raise SettingsError(f"client_id {one.key} is another service's")
-
-    def remove(self, config: Path, name: str) -> None:
-        path = self.path(config, name)
-        if not path.exists():
-            fail(f"{path}: there is no such file", REFUSED)
-        path.unlink()
-        path.with_suffix(".secret").unlink(missing_ok=True)
-
-
-def _toml(table: Mapping[str, Any]) -> str:
-    """Texts, truths and lists of texts as TOML 1.0, whose basic strings are written as JSON's."""
-    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in table.items())
-
-
-def _toml_value(value: Any) -> str:
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 
 _SERVICES, _PROVIDERS = Kind("services", read_service), Kind("providers", read_provider)
@@ -205,7 +96,7 @@ def add_service(
     }  # fmt: skip
     told = {key: value for key, value in told.items() if value not in ("", [], False)}
     made = _SERVICES.add(config, name, told, secrets.token_hex(32) if with_secret else None)
-    typer.echo(f"issuer         {_settings(config).origin}\nclient_id      {made.key}")
+    typer.echo(f"issuer         {settings_of(config).origin}\nclient_id      {made.key}")
     if made.file.secret_file is not None:
         typer.echo(f"client secret  in {made.file.secret_file}")
 
@@ -263,7 +154,7 @@ def add_provider(
     }  # fmt: skip
     told = {key: value for key, value in told.items() if value != ""}
     made = _PROVIDERS.add(config, name, told, secrets.token_hex(32) if secret_file is None else None)
-    origin = _settings(config).origin
+    origin = settings_of(config).origin
     typer.echo(f"redirect_uri   {origin}/callback/{made.name}\nlogged out at  {origin}/logged-out/{made.name}")
     typer.echo(f"keys           {origin}/client/keys\nclient secret  in {made.file.secret_file}")
 
@@ -324,11 +215,11 @@ def list_keys(config: Config = CONFIG, as_json: AsJson = False) -> None:
 @keys.command("rotate")
 def rotate_keys(config: Config = CONFIG) -> None:
     """A new key for each algorithm. The one before stays published for a day, and opens an hour longer."""
-    _encryption(config).rotate(_now())
+    _encryption(config).rotate(now())
 
 
 def _encryption(config: Path) -> EncryptionKeys:
-    encryption = EncryptionKeys(_settings(config).encryption_file)
+    encryption = EncryptionKeys(settings_of(config).encryption_file)
     try:
         encryption.all()
     except SettingsError as error:
@@ -349,7 +240,7 @@ def reports(config: Config = CONFIG, as_json: AsJson = False) -> None:
 
 
 def _reported(config: Path) -> list[kept.SignedIn]:
-    store = Store(_settings(config).database.url)
+    store = Store(settings_of(config).database.url)
     try:
         return asyncio.run(store.read(kept.reported))
     except SQLAlchemyError as error:
