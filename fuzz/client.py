@@ -91,7 +91,15 @@ def _keys(data: bytes) -> None:
 
 def _hint(data: bytes) -> None:
     """An id token that a key of ours signed over whatever."""
-    hint = jose.sign(PRIVATE, "JWT", _text(data), kid="k")
+    _hinted(jose.sign(PRIVATE, "JWT", _text(data), kid="k"))
+
+
+def _forged_hint(data: bytes) -> None:
+    """A header, a payload and a signature, each of a line."""
+    _hinted(".".join(jose.b64(part) for part in data.split(b"\n")[:3]))
+
+
+def _hinted(hint: str) -> None:
     try:
         logout.way_back(Given({"id_token_hint": hint}), CLIENTS, (SIGNING,), ISSUER)
     except ProtocolError as refused:
@@ -110,7 +118,7 @@ def _text(data: bytes) -> str:
 
 
 KINDS: tuple[Callable[[bytes], None], ...] = (
-    _form, _assertion, _claimed, _proof, _proven, _keys, _hint, _encrypted,
+    _form, _assertion, _claimed, _proof, _proven, _keys, _hint, _encrypted, _forged_hint,
 )  # fmt: skip
 
 
@@ -130,5 +138,6 @@ def client_seeds() -> tuple[bytes, ...]:
         json.dumps(published),
         json.dumps(hinted),
         jose.encrypt_to(PRIVATE.public_key(), b"{}", cty="JWT"),
+        json.dumps({"alg": "HS256"}) + "\n" + json.dumps({**hinted, "aud": "franceconnect"}) + "\ns",
     )
     return tuple(bytes((kind,)) + text.encode() for kind, text in enumerate(texts))

@@ -112,6 +112,15 @@ def test_the_keys_of_before_go_on_for_an_hour(at: Published, clock: Clock) -> No
     assert ask(held, at).verifying("a")
 
 
+def test_a_clock_that_is_set_back_keeps_no_key_for_ever(at: Published, clock: Clock) -> None:
+    held = ClientKeys(clock)
+    at.show(signing("a"))
+    ask(held, at)
+    clock.at -= timedelta(days=365)
+    at.show(signing("b"))
+    assert ask(held, at).verifying("b") and at.hits == 2
+
+
 def test_an_address_that_hangs_is_given_up(at: Published, clock: Clock) -> None:
     at.free.clear()
     with pytest.raises(KeysUnavailable):

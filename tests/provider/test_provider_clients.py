@@ -149,6 +149,14 @@ def test_logout_refuses(world: World, angela: Person, text: str, given: dict[str
     assert there.status_code == 400 and text in there.text and "location" not in there.headers
 
 
+@pytest.mark.parametrize("header", [[], "HS256", 7, None, {"alg": ["HS256"]}, {"alg": None}, {"kid": {}}])
+@pytest.mark.parametrize("client", ["fc", "fc-plus"])
+def test_headers_that_are_none_are_no_hints(world: World, client: str, header: object) -> None:
+    payload = {"aud": client, "iss": world.origin, "auth_time": 1}
+    hint = ".".join(jose.b64(json.dumps(part).encode()) for part in (header, payload, "signature"))
+    assert end(world, id_token_hint=hint).status_code == 400
+
+
 def test_every_check_of_logout_has_its_refusal() -> None:
     assert {check.text for check in logout.CHECKS} == {case[0] for case in REFUSALS}
 

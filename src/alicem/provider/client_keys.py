@@ -128,7 +128,7 @@ class ClientKeys:
     async def at(self, address: str, lacks: Lacks) -> KeySet:
         """The keys; asked anew after `CACHED`, and when they lack what is sought: then they were rotated. Raises `KeysUnavailable`."""
         held = self._held.setdefault(address, _Held())
-        if held.keys is None or self._age(held) >= CACHED or lacks(held.keys):
+        if held.keys is None or not timedelta() <= self._age(held) < CACHED or lacks(held.keys):
             await self._refresh(held, address)
         if held.keys is None or self._age(held) >= STALE:
             raise KeysUnavailable("the client's jwks_uri does not answer as it should")

@@ -44,7 +44,7 @@ CHECKS: tuple[Check[Farewell], ...] = (
         "§2",
         "invalid_request",
         "client_id and id_token_hint are of two clients",
-        lambda f: isinstance(f.hinted, Client) and f.client is not None and f.client is not f.hinted,
+        lambda f: isinstance(f.hinted, Client) and f.client is not None and f.client.client_id != f.hinted.client_id,
     ),
     Check(
         "§3",
@@ -85,6 +85,8 @@ def _client_of(hint: str, clients: Mapping[str, Client], keys: tuple[SigningKey,
     try:
         head, body, signature = (jose.unb64(part) for part in hint.split("."))
         header, payload = json.loads(head), json.loads(body)
+        if not isinstance(header, dict) or not isinstance(payload, dict):
+            return None
         client = clients.get(str(payload["aud"]))
         if client is None or payload["iss"] != issuer or "auth_time" not in payload:  # as our signed userinfo has none
             return None
