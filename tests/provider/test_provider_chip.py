@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -471,6 +473,12 @@ def test_what_opens_the_chip_reaches_nothing_that_stays(own: World, passport: Do
         assert secret.encode() not in kept
     assert passport.chip_key not in kept
     assert browser.signin.encode() in kept  # the search sees what is there
+
+
+def test_the_process_that_reads_a_document_knows_nothing_of_faces() -> None:
+    scan = "import sys, alicem.enrolment.chip_zygote; print(*sorted({'numpy', 'onnxruntime', 'PIL', 'cv2'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", scan], capture_output=True, check=True, timeout=60)
+    assert done.stdout.split() == []
 
 
 async def prove(world: World, person: Person, browser: Browser, document: Document) -> None:

@@ -157,18 +157,25 @@ class Reading:
         """The close code."""
         try:
             told = await self._told()
+            if told["tell"] == "broken":
+                return 4400
+            reason = await self._reason(told)
         except PoolFull:
             return self._refuse("busy", 4503)
-        except ProcessDied:
+        except (ProcessDied, KeyError):  # whoever took a process over may tell what is no reason at all
             return self._refuse("process_died", 4500)
-        if told["tell"] == "broken":
-            return 4400
-        reason = str(told["reason"]) if told["tell"] == "refused" else await self._ends.proven(str(told["chip_key"]))
         if reason is not None:
-            await self._ends.refused(Refused(reason).reason.name)
             return self._refuse(reason, 4403)
         self._send("proven")
         return 1000
+
+    async def _reason(self, told: Message) -> str | None:
+        """What the sign-in makes of it: None where the chip is proven. Raises `KeyError` for nonsense."""
+        chip = told["tell"] == "chip"
+        reason = await self._ends.proven(str(told["chip_key"])) if chip else Refused(str(told["reason"])).reason.name
+        if reason is not None:
+            await self._ends.refused(reason)
+        return reason
 
     async def _told(self) -> Message:
         """What the process tells in the end; it is gone by then. Raises `PoolFull`, `ProcessDied`."""
