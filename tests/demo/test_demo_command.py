@@ -37,7 +37,13 @@ def test_a_port_in_use_is_named_with_a_way_round(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("--persona", "nobody"), "no such persona"), (("--wrong", "shoe"), "--wrong is one of"), (("--port", "80"), "")],
+    [
+        (("--persona", "nobody"), "no such persona"),
+        (("--wrong", "shoe"), "--wrong is one of"),
+        (("--service", "shoe"), "--service is one of"),
+        (("--provider-only",), "it needs them all"),
+        (("--port", "80"), ""),
+    ],
 )
 def test_usage_is_exit_status_two(arguments: tuple[str, ...], said: str) -> None:
     done = run("demo", "--headless", *arguments)
@@ -105,3 +111,26 @@ def test_the_report_is_json_on_standard_output_and_a_refusal_is_exit_status_one(
     assert report["store"]["identity_found"] == []
     assert report["store"]["rows"]["accounts"] == []
     assert [row["event"] for row in report["store"]["rows"]["journal"]] == ["enrolment_refused"]
+
+
+def test_a_developer_gets_the_provider_alone(tmp_path: Path) -> None:
+    base = free_ports()
+    with subprocess.Popen(
+        [*ALICEM, "demo", "--provider-only", "--port", str(base), "--folder", str(tmp_path / "demo")],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stderr is not None
+        said = ""
+        for line in demo.stderr:
+            said += line
+            if "docs/integrate.md" in line:
+                break
+        issuer = f"http://localhost:{base}"
+        found = httpx.get(f"{issuer}/.well-known/openid-configuration", trust_env=False).json()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{base + 1}/live", trust_env=False)
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=30)
+    assert demo.returncode == 0 and found["issuer"] == issuer
+    assert f"{tmp_path}/demo/alicem/clients.toml" in "".join(said.split("\n"))
