@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 import postgres
@@ -54,6 +55,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     pictures = len(list(folder.glob("*.png"))) if folder.is_dir() else 0
     if pictures:
         terminalreporter.write_line(f"{pictures} screenshots in {folder}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test asks a server out in the world. httpx reads the world's authorities anew for every client, which takes longer than what most ask: here
+    there is one."""
+    file = tmp_path_factory.mktemp("authorities") / "one.pem"
+    file.write_text("".join(certifi.contents().partition("-----END CERTIFICATE-----\n")[:2]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(file))
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
 
 
 @pytest.fixture(scope="session")
