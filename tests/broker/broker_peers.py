@@ -79,6 +79,8 @@ class Provider:
     clock: Callable[[], float] = time.time
     seal: Callable[[str], str] = str
     """What is done to a token once it is signed: encryption, or damage."""
+    discovery: dict[str, Any] = field(default_factory=dict)
+    """Said otherwise there."""
     level: str | None = None
     """Given whatever was asked."""
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Provider:
                 "userinfo_endpoint": f"{self.issuer}/me",
                 "jwks_uri": f"{self.issuer}/keys",
                 "end_session_endpoint": f"{self.issuer}/end",
+                **self.discovery,
             }
         )
 

@@ -104,6 +104,23 @@ def _refused_at_once(service: Service) -> httpx.Response:
     return service.get(answer.headers["location"])
 
 
+@pytest.mark.parametrize(
+    ("discovery", "failure"),
+    [
+        ({"token_endpoint": None}, "provider_discovery"),
+        ({"authorization_endpoint": "javascript:alert(1)"}, "provider_discovery"),
+        ({"jwks_uri": "http://["}, "provider_discovery"),
+        ({"userinfo_endpoint": ["http://127.0.0.1"]}, "provider_discovery"),
+        ({"padding": "x" * 70_000}, "provider_too_large"),
+    ],
+)
+def test_a_flawed_discovery_leads_back_to_the_choice(
+    origin: str, provider: Provider, discovery: dict[str, Any], failure: str
+) -> None:
+    provider.discovery = discovery
+    assert f"<code data-failure>{failure}" in _refused_at_once(Service(origin)).text
+
+
 def test_after_a_failure_the_person_tries_again(origin: str, provider: Provider) -> None:
     provider.error = "access_denied"
     service = Service(origin)

@@ -79,13 +79,20 @@ async def discover(client: httpx.AsyncClient, provider: Provider) -> Metadata:
         raise ProviderFault("issuer")
     names = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
     for name in names:
-        if not isinstance(tree.get(name), str) or urlsplit(tree[name]).scheme not in ("http", "https"):
+        if not _is_address(tree.get(name)):
             raise ProviderFault("discovery")
     in_answer = tree.get("authorization_response_iss_parameter_supported") is True
     ends = tree.get("end_session_endpoint")
-    if not isinstance(ends, str) or urlsplit(ends).scheme not in ("http", "https"):
-        ends = None
+    ends = ends if _is_address(ends) else None
     return Metadata(**{name: tree[name] for name in names}, iss_in_answer=in_answer, end_session_endpoint=ends)
+
+
+def _is_address(value: object) -> bool:
+    try:
+        parts = urlsplit(value) if isinstance(value, str) and value.isascii() and len(value) <= 2000 else None
+        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def authorize_address(
@@ -198,7 +205,7 @@ async def fetch(client: httpx.AsyncClient, method: str, url: str, **how: Any) ->
                 body += chunk
                 if len(body) > _MOST:
                     raise ProviderFault("too_large")
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ProviderFault("unreachable") from error
     if response.status_code != 200:
         raise ProviderFault("status")
