@@ -230,9 +230,9 @@ class Service:
         assert page.status_code == 200
         return hidden(page)
 
-    def through_provider(self, number: str) -> httpx.Response:
+    def through_provider(self, number: str, name: str = "small") -> httpx.Response:
         """Chooses the provider and comes back: the page where the person ends."""
-        to_provider = self.post("/depart", sign_in=number, provider="small")
+        to_provider = self.post("/depart", sign_in=number, provider=name)
         back = self.browser.get(to_provider.headers["location"])
         answer = self.get(back.headers["location"])
         while answer.status_code == 303:

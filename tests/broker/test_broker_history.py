@@ -114,6 +114,22 @@ def test_a_blocked_provider_serves_nobody_in_this_name(
     assert Service(timed).code(), "another person uses it as before"
 
 
+def test_who_is_known_is_not_offered_what_they_blocked(timed: str, settings: BrokerSettings, clock: Clock) -> None:
+    text = (settings.providers / "small.toml").read_text()
+    (settings.providers / "other.toml").write_text(text.replace("Petit fournisseur", "Grand fournisseur"))
+    clock.pass_by(seconds=2)
+    service = Service(timed)
+    service.code()
+    page = service.at_information()
+    assert page is not None
+    choice = f"/choice?sign_in={page.url.params['sign_in']}"
+    assert "Grand fournisseur" in service.get(choice).text
+    service.open_history()
+    service.post("/history", block="other")
+    assert "Grand fournisseur" not in service.get(choice).text
+    assert "Petit fournisseur" in service.get(choice).text
+
+
 def test_a_block_is_lifted_through_another_provider(timed: str, settings: BrokerSettings, clock: Clock) -> None:
     (settings.providers / "other.toml").write_text((settings.providers / "small.toml").read_text())
     clock.pass_by(seconds=2)

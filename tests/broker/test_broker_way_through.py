@@ -7,7 +7,7 @@ import re
 
 import httpx
 import pytest
-from broker_peers import ANGELA, Provider, Service, hidden, payload, query
+from broker_peers import ANGELA, Clock, Provider, Service, hidden, payload, query
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
@@ -83,6 +83,19 @@ def test_two_organisations_know_one_person_by_two_names(origin: str) -> None:
         service = Service(origin, name, scope)
         subs.append(payload(service.redeem(service.code()).json()["id_token"])["sub"])
     assert subs[0] == subs[2] != subs[1]
+
+
+def test_a_pseudonym_is_the_same_through_every_provider(
+    timed: str, settings: broker.BrokerSettings, clock: Clock
+) -> None:
+    (settings.providers / "another.toml").write_text((settings.providers / "small.toml").read_text())
+    clock.pass_by(seconds=2)
+    running, subs = Service(timed), []
+    for name in ("small", "another"):
+        page = running.through_provider(running.begin(prompt="login"), name)
+        token = running.redeem(query(running.send(page))["code"]).json()["id_token"]
+        subs.append(payload(token)["sub"])
+    assert subs[0] == subs[1]
 
 
 def test_a_private_service_needs_a_ticked_box(origin: str) -> None:
