@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from alicem.jose import BadToken
 from alicem.keys import SigningKey
 from alicem.provider import client_assertions, client_keys, dpop, logout, parameters
 from alicem.provider.checks import ProtocolError
+from alicem.provider.client_authentication import by_secret
 from alicem.provider.clients import Client
 from alicem.provider.parameters import Given, Unreadable
 from alicem.provider.profiles import PROFILES
@@ -54,6 +56,15 @@ def _form(data: bytes) -> None:
         logout.way_back(given, CLIENTS, (SIGNING,), ISSUER)
     except (Unreadable, ProtocolError) as refused:
         _ = str(refused)
+
+
+def _authorization(data: bytes) -> None:
+    """An HTTP Basic header, as it comes and around whatever."""
+    for header in (_text(data), "Basic " + base64.b64encode(data).decode()):
+        try:
+            by_secret(Given({}), header, CLIENTS)
+        except ProtocolError as refused:
+            _ = str(refused)
 
 
 def _assertion(data: bytes) -> None:
@@ -118,7 +129,7 @@ def _text(data: bytes) -> str:
 
 
 KINDS: tuple[Callable[[bytes], None], ...] = (
-    _form, _assertion, _claimed, _proof, _proven, _keys, _hint, _encrypted, _forged_hint,
+    _form, _assertion, _claimed, _proof, _proven, _keys, _hint, _encrypted, _forged_hint, _authorization,
 )  # fmt: skip
 
 
@@ -139,5 +150,6 @@ def client_seeds() -> tuple[bytes, ...]:
         json.dumps(hinted),
         jose.encrypt_to(PRIVATE.public_key(), b"{}", cty="JWT"),
         json.dumps({"alg": "HS256"}) + "\n" + json.dumps({**hinted, "aud": "franceconnect"}) + "\ns",
+        "franceconnect:" + "s" * 32,
     )
     return tuple(bytes((kind,)) + text.encode() for kind, text in enumerate(texts))

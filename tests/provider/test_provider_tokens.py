@@ -5,18 +5,41 @@ from __future__ import annotations
 import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import quote_plus
 
 import httpx
 import pytest
 from client_profiles import OF_DIRECT
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from provider_world import CALLBACK, SECRET, Browser, Person, World, enrol, redeem, sign_in, userinfo
 
 from alicem import jose
 from alicem.provider import tokens
+from alicem.provider.checks import ProtocolError
+from alicem.provider.client_authentication import by_secret
+from alicem.provider.clients import Client
+from alicem.provider.parameters import Given
+from alicem.provider.profiles import PROFILES
 
 VERIFIER = "v" * 64
 CHALLENGE = jose.b64(hashlib.sha256(VERIFIER.encode()).digest())
+
+ANY_CLIENT = Client(
+    client_id="c",
+    name="C",
+    profile=PROFILES["franceconnect"],
+    secret="s",
+    redirect_uris=(CALLBACK,),
+    post_logout_redirect_uris=(),
+    auth=PROFILES["franceconnect"].auth,
+    id_token_alg="HS256",
+    userinfo="json",
+    encryption_alg=None,
+    sector="s",
+    scopes=frozenset({"openid"}),
+)
 
 REQUESTS = [
     ("grant_type is missing", "invalid_request", {"grant_type": None}),
@@ -76,6 +99,21 @@ def test_pkce_is_honoured(world: World, angela: Person, browser: Browser) -> Non
 def basic(client_id: str, secret: str) -> dict[str, str]:
     joined = f"{quote_plus(client_id)}:{quote_plus(secret)}"
     return {"Authorization": "Basic " + base64.b64encode(joined.encode()).decode()}
+
+
+visible = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=40)
+
+
+@given(visible, visible)
+@settings(deadline=None)
+def test_any_identifier_and_secret_come_through_a_basic_header(client_id: str, secret: str) -> None:
+    """RFC 6749 §2.3.1: each is form-url-encoded by itself, so a colon in one is none of the header."""
+    made = replace(ANY_CLIENT, client_id=client_id, secret=secret)
+    [authorization] = basic(client_id, secret).values()
+    assert by_secret(Given({}), authorization, {client_id: made}) is made
+    for wrong in (secret + "x", secret[:-1], ""):
+        with pytest.raises(ProtocolError):
+            by_secret(Given({}), basic(client_id, wrong)["Authorization"], {client_id: made})
 
 
 def post(world: World, headers: dict[str, str], **form: str) -> httpx.Response:

@@ -27,10 +27,11 @@ async def authenticate(provider: Provider, given: Given, authorization: str | No
         if authorization is not None or "client_secret" in given:
             raise ProtocolError("invalid_request", "two ways of authentication at once", "RFC 6749 §2.3")
         return await client_assertions.authenticated(provider, given)
-    return _by_secret(given, authorization, provider.clients)
+    return by_secret(given, authorization, provider.clients)
 
 
-def _by_secret(given: Given, authorization: str | None, clients: Mapping[str, Client]) -> Client:
+def by_secret(given: Given, authorization: str | None, clients: Mapping[str, Client]) -> Client:
+    """The client whose secret is shown, in as much time for one that is not there. Raises `ProtocolError`."""
     if authorization is not None:
         if "client_secret" in given:
             raise ProtocolError("invalid_request", "two ways of authentication at once", "RFC 6749 §2.3")
