@@ -3,4 +3,13 @@
 from alicem.accounts.records import ApprovingPhone, keep_approval, take_approval
 from alicem.accounts.registration import Earlier, NewAccount, chip_was_read, create, earlier
 
-__all__ = ["ApprovingPhone", "Earlier", "NewAccount", "chip_was_read", "create", "earlier", "keep_approval", "take_approval"]
+__all__ = [
+    "ApprovingPhone",
+    "Earlier",
+    "NewAccount",
+    "chip_was_read",
+    "create",
+    "earlier",
+    "keep_approval",
+    "take_approval",
+]
