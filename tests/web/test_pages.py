@@ -88,7 +88,8 @@ def test_the_language_is_asked_then_remembered_then_preferred(
 
 def test_a_chosen_language_stays(folder: Path) -> None:
     http = client(folder)
-    http.get("/?lang=en")
+    kept = http.get("/?lang=en").headers["set-cookie"].lower()
+    assert "samesite=strict" in kept  # only a sign-in's own cookie comes along from another site
     assert '<html lang="en">' in http.get("/", headers={"accept-language": "fr"}).text
 
 
