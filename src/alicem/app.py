@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -106,11 +105,14 @@ def _ring_unreadable(error: KeysError) -> None:
     _log.error("key file not read", error=type(error.__cause__ or error).__name__)
 
 
+def _clients_unreadable(_error: SettingsError) -> None:
+    """The clients of before go on."""
+    _log.error("client file not read")
+
+
 def _clients(settings: Settings) -> provider.ClientFile:
-    """A file that was spoilt while the server runs leaves the clients of before in force."""
     loopback = settings.service.profile != "production"
-    unread = partial(_log.error, "client file not read")
-    return provider.ClientFile(settings.service.clients, lambda _: unread(), loopback=loopback)
+    return provider.ClientFile(settings.service.clients, _clients_unreadable, loopback=loopback)
 
 
 def now() -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -162,8 +163,8 @@ class ClientKeys:
             pass
         finally:
             held.fetching = None
-            tell = _log.info if outcome == "fetched" else _log.warning
-            tell("client keys", outcome=outcome, seconds=round(time.monotonic() - began, 3))
+            level = logging.INFO if outcome == "fetched" else logging.WARNING
+            _log.log(level, "client keys", outcome=outcome, seconds=round(time.monotonic() - began, 3))
 
     async def _get(self, address: str) -> bytes:
         """The document itself, wherever nobody redirects us to. Raises `BadToken` for another answer than 200, or too long a one."""
