@@ -98,6 +98,7 @@ def test_the_document_is_read_again(
     approve(page, tab)
     page.wait_for_selector('[data-screen="chip"]:not([hidden])')
     page.screenshot(path=screens / "approve-chip.png", full_page=True)
+    assert "puce" not in page.locator("#claims").inner_text().lower()
     page.click("#read-chip")
     code = end_of(tab)["code"]
     page.wait_for_selector('[data-screen="approved"]:not([hidden])')

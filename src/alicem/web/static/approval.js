@@ -16,6 +16,9 @@ const KNOWN = [
   "preferred_username", "email", "chip_key", "date_of_expiry",
 ];
 
+/** The chip's key is compared with the chip and goes no further than the provider. @param {string} name Of a claim. */
+export const goesFurther = (name) => name !== "chip_key";
+
 /** Why the sign-in does not go on: a row of reasons.toml. */
 export class SigninEnds extends Error {
   constructor(reason) {
@@ -110,7 +113,8 @@ export async function approve(request, number, code, readDocument) {
   const plaintext = utf8(JSON.stringify({ vp_token: { identity: [token] }, state: request.state }));
   const response = await encryptTo(request.key, plaintext, { kid: request.key.kid });
   const outcome = await answer(request, { response });
-  const entry = { at: new Date().toISOString(), asker: request.asker, level: request.level, claims: names, outcome };
+  const sent = names.filter(goesFurther);
+  const entry = { at: new Date().toISOString(), asker: request.asker, level: request.level, claims: sent, outcome };
   content.history.push(entry);
   await saveVault(await sealVault(key, content));
   if (outcome !== "done") throw new SigninEnds(outcome);

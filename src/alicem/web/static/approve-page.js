@@ -2,7 +2,7 @@
  * Signing in, on the phone: who asks, from where, what would be sent; then number and code, or a refusal.
  */
 
-import { SigninEnds, approve, checkRequest, fetchRequest, giveUp, refuse } from "./approval.js";
+import { SigninEnds, approve, checkRequest, fetchRequest, giveUp, goesFurther, refuse } from "./approval.js";
 import { canRead, documentScreen } from "./approve-chip.js";
 import "./forget.js";
 import { AccountClosed } from "./instruction.js";
@@ -21,8 +21,7 @@ function showRequest() {
   byId("browser").textContent = browser === "unknown" ? t("phone.js.regions.unknown") : browser;
   byId("region").textContent = t(`phone.js.regions.${REGIONS[region] ?? "unknown"}`);
   byId("level").textContent = tOr(`phone.js.levels.${level}`, level);
-  const sent = claims[0].filter((name) => name !== "chip_key"); // which goes no further than Alicem
-  const names = sent.map((name) => tOr(`phone.js.claims.${name}`, name));
+  const names = claims[0].filter(goesFurther).map((name) => tOr(`phone.js.claims.${name}`, name));
   list("claims", names.length > 0 ? names : [t("phone.js.pseudonym")]);
   byId("document-asked").hidden = !request.chip;
   show("asked");
