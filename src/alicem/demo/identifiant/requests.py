@@ -41,8 +41,8 @@ class Unanswerable(Exception):
 class Refused(Exception):
     """The client is answered with an error. `address` is where the browser goes."""
 
-    def __init__(self, error: str, address: str) -> None:
-        super().__init__(error)
+    def __init__(self, address: str) -> None:
+        super().__init__()
         self.address = address
 
 
@@ -111,10 +111,10 @@ def parse(parameters: Iterable[tuple[str, str]], client: ClientTable, issuer: st
         given.get("code_challenge"),
     )
     if len(given) != len(pairs):  # RFC 6749 §3.1
-        raise Refused("invalid_request", asked.answer(issuer, error="invalid_request"))
+        raise Refused(asked.answer(issuer, error="invalid_request"))
     for error, description, fails in CHECKS:
         if fails(given):
-            raise Refused(error, asked.answer(issuer, error=error, error_description=description))
+            raise Refused(asked.answer(issuer, error=error, error_description=description))
     return asked
 
 
