@@ -1,8 +1,6 @@
 """What is declared at the registry reaches the provider: in order, however often one of them goes away, and never after it was overtaken."""
 
 import asyncio
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,8 +19,7 @@ def declared_at(registry: Registry, word: str, number: str, at: datetime) -> Non
 def test_a_declaration_in_another_process_suspends_within_two_seconds(provider: Provider, registry: Registry) -> None:
     provider.enrol(ZOE, FARID)
     registry.start()
-    command = [sys.executable, "-m", "alicem", "registry", "stolen", ZOE, "--config", str(registry.config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = registry.warm.alicem("registry", "stolen", ZOE, "--config", str(registry.config), folder=registry.folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert until(lambda: provider.state(ZOE) == "suspended") < 2.0
     until(lambda: registry.owed() == [])
