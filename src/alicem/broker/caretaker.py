@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,14 +23,16 @@ log = structlog.get_logger("broker")
 
 async def attend(parts: Parts) -> None:
     """Until it is cancelled."""
+    came = asyncio.Event()
+    parts.post.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, came.set)
     while True:
-        parts.post.came.clear()
+        came.clear()
         try:
             await once(parts)
         except (SQLAlchemyError, SettingsError, OSError) as error:
             log.error("a round failed", error=type(error).__name__)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(parts.post.came.wait(), PAUSE)
+            await asyncio.wait_for(came.wait(), PAUSE)
 
 
 async def once(parts: Parts) -> None:

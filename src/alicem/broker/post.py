@@ -5,7 +5,6 @@ The key is not in the database (`keys.derived`); no address and no word of a let
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
@@ -42,14 +41,15 @@ class Post:
 
     def __init__(self, settings: Mail | None, key: bytes, rng: Callable[[int], bytes]) -> None:
         self.settings, self._key, self._rng = settings, key.hex(), rng
-        self.came = asyncio.Event()
+        self.wake: Callable[[], object] = lambda: None
+        """Called from the thread that writes, when a letter came."""
 
     def put(self, connection: Connection, letter: Letter, now: int) -> None:
         """Queue a letter in the transaction of what it tells."""
         if self.settings is not None:
             content = seal(self._key, "letter", asdict(letter), self._rng)
             kept.queue(connection, new_secret(self._rng), now, now + LIVES, content)
-            self.came.set()
+            self.wake()
 
     async def deliver(self, store: Store, now: int) -> None:
         """Try every letter that is due, once."""
