@@ -14,6 +14,7 @@ from provider_world import (
     Browser,
     Person,
     World,
+    approve,
     enrol,
     fresh_device,
     make_app,
@@ -133,8 +134,17 @@ def test_an_account_approves_so_often_and_its_neighbour_as_well(made: Make) -> N
     assert outcome(angela) == "done"
 
 
+def test_the_browser_of_one_approval_too_many_goes_back(made: Make) -> None:
+    world = made(approvals_per_hour_and_account=1)
+    angela, browser = enrol(world), Browser(world)
+    assert outcome(angela) == "done"
+    browser.open()
+    assert approve(angela, browser) == "too_many_approvals"
+    assert browser.finish()["error"] == "temporarily_unavailable"
+
+
 def outcome(person: Person) -> str:
-    async def approve() -> str:
+    async def instruct() -> str:
         device = fresh_device(person)
         try:
             await device.instruct(person.code, "approve", os.urandom(32))
@@ -144,7 +154,7 @@ def outcome(person: Person) -> str:
             await device.http.aclose()
         return "done"
 
-    return asyncio.run(approve())
+    return asyncio.run(instruct())
 
 
 def test_a_browser_that_is_refused_began_nothing(made: Make) -> None:

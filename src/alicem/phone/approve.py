@@ -21,8 +21,8 @@ from alicem.phone.state import MOST_HISTORY, open_vault, seal_vault
 from alicem.phone.trust import verified
 from alicem.reasons import Refused
 
-STOPPED = ("account_locked", "account_suspended", "account_not_active", "clone_suspected")
-"""Outcomes after which no try of this phone helps."""
+STOPPED = ("account_locked", "account_suspended", "account_not_active", "clone_suspected", "too_many_approvals")
+"""Outcomes after which no try of this phone helps, for a while at least."""
 
 
 @dataclass(frozen=True)

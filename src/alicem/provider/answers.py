@@ -68,6 +68,7 @@ _SAID: Mapping[str, str] = {
             "account_suspended",
             "account_not_active",
             "clone_suspected",
+            "too_many_approvals",
         )
     },
 }

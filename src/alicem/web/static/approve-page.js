@@ -56,7 +56,7 @@ async function onApprove() {
     else if (error instanceof AccountClosed) show("none");
     else {
       // A phone that can do nothing more ends the sign-in, so that its browser does not wait for nothing.
-      if (STOPPED.includes(error.outcome)) await refuse(request, error.outcome).catch(() => {});
+      if ([...STOPPED, "too_many_approvals"].includes(error.outcome)) await refuse(request, error.outcome).catch(() => {});
       stopOrExplain(error, "approve-problem", byId("code"));
     }
   } finally {
