@@ -71,7 +71,7 @@ def test_private_key_jwt(settings: BrokerSettings, start: Callable[[], str], alg
         made = assertion(service.origin, alg, aud=audience)
         answer = redeem_signed(service, service.code(), made, client_id="signed-id")
         assert payload(answer.json()["id_token"])["aud"] == "signed-id"
-        assert redeem_signed(service, service.code(), made).json() == {"error": "invalid_client"}, "once"
+        assert redeem_signed(service, service.code(), made).json()["error"] == "invalid_client", "once"
 
 
 WRONG: list[dict[str, Any]] = [
@@ -101,12 +101,12 @@ def test_wrong_assertions_are_refused(settings: BrokerSettings, start: Callable[
     code = service.code()
     for changes in WRONG:
         refused = redeem_signed(service, code, assertion(service.origin, **changes))
-        assert (refused.status_code, refused.json()) == (401, {"error": "invalid_client"}), changes
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client"), changes
     good = assertion(service.origin)
     assert redeem_signed(service, code, good, client_assertion_type="other").status_code == 401
     assert redeem_signed(service, code, good, client_id="town-id").status_code == 401
-    assert redeem_signed(service, code, good, client_secret="x").json() == {"error": "invalid_request"}
-    assert service.redeem(code).json() == {"error": "invalid_client"}, "no other way than the file's"
+    assert redeem_signed(service, code, good, client_secret="x").json()["error"] == "invalid_request"
+    assert service.redeem(code).json()["error"] == "invalid_client", "no other way than the file's"
     assert redeem_signed(service, code, assertion(service.origin)).status_code == 200
 
 
@@ -117,7 +117,7 @@ def test_client_secret_basic(settings: BrokerSettings, start: Callable[[], str])
     code = service.code()
     wrong = httpx.post(f"{service.origin}/token", data=form | {"code": code}, auth=("basic-id", "wrong"))
     assert wrong.status_code == 401 and wrong.headers["www-authenticate"] == "Basic"
-    assert service.redeem(code).json() == {"error": "invalid_client"}, "the form is not how its file says"
+    assert service.redeem(code).json()["error"] == "invalid_client", "the form is not how its file says"
     right = httpx.post(
         f"{service.origin}/token", data=form | {"code": code}, auth=("basic-id", Service.secret("basic"))
     )
@@ -126,7 +126,7 @@ def test_client_secret_basic(settings: BrokerSettings, start: Callable[[], str])
     other = httpx.post(
         f"{service.origin}/token", data=form | {"code": post.code()}, auth=("town-id", Service.secret("town"))
     )
-    assert other.json() == {"error": "invalid_client"}
+    assert other.json()["error"] == "invalid_client"
 
 
 def test_tokens_are_encrypted_to_who_asks(settings: BrokerSettings, start: Callable[[], str]) -> None:
@@ -170,7 +170,7 @@ def test_keys_of_a_service_are_fetched_kept_and_fetched_again(
     served[0] = {"keys": [{"kty": "EC", "crv": "P-256", "x": "A", "y": "B"}, 7]}
     clock.pass_by(minutes=11)
     refused = service.redeem(service.code())
-    assert (refused.status_code, refused.json()) == (503, {"error": "temporarily_unavailable"})
+    assert (refused.status_code, refused.json()["error"]) == (503, "temporarily_unavailable")
 
 
 def test_over_18_and_nothing_else(origin: str, provider: Provider) -> None:

@@ -18,7 +18,7 @@ from alicem.broker.claims import ORDER, SCOPES
 from alicem.broker.messages import Key, Opener, sealed, sign
 from alicem.broker.parts import TOKEN_LIVES, Parts
 from alicem.broker.sealing import fingerprint, new_secret, seal, unseal
-from alicem.broker.service_authentication import TokenError, authenticated
+from alicem.broker.service_authentication import WHY, TokenError, authenticated
 from alicem.broker.service_keys import NoKey
 from alicem.broker.services import (
     ALGORITHMS,
@@ -84,7 +84,7 @@ async def token(parts: Parts, request: Request) -> Response:
         return await _token(parts, await _form(request), request)
     except TokenError as refused:
         asks = {"www-authenticate": "Basic"} if refused.status == 401 and "authorization" in request.headers else {}
-        return JSONResponse({"error": refused.error}, refused.status, asks)
+        return JSONResponse(refused.told(), refused.status, asks)
 
 
 async def _token(parts: Parts, form: Mapping[str, str], request: Request) -> Response:
@@ -131,14 +131,15 @@ async def userinfo(parts: Parts, request: Request) -> Response:
         held = await parts.store.write(lambda connection: records.take_token(connection, now, fingerprint(given)))
     service = None if held is None else parts.services.get(held.client)
     if held is None or service is None:
-        return JSONResponse({"error": "invalid_token"}, 401, {"www-authenticate": 'Bearer error="invalid_token"'})
+        asks = {"www-authenticate": f'Bearer error="invalid_token", error_description="{WHY["invalid_token"]}"'}
+        return JSONResponse(TokenError("invalid_token").told(), 401, asks)
     claims = unseal(given, "token", held.answer)
     if not service.told_in_jwt:
         return JSONResponse(claims)
     try:
         key = await _recipient(parts, service)
     except TokenError as refused:
-        return JSONResponse({"error": refused.error}, refused.status)
+        return JSONResponse(refused.told(), refused.status)
     signed = _written(parts, service, claims | {"iss": parts.issuer, "aud": held.client}, key)
     return Response(signed, media_type="application/jwt")
 

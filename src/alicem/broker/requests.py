@@ -13,7 +13,10 @@ from alicem.broker.services import LEVELS, Service
 
 
 class Unanswerable(Exception):
-    """Nobody to answer: the service or its address is not known, so the person is told instead (RFC 6749 §4.1.2.1)."""
+    """Nobody to answer: the service or its address is not known, so the person is told instead (RFC 6749 §4.1.2.1).
+
+    Its text is for the service's developer.
+    """
 
 
 class Refused(Exception):
@@ -52,6 +55,8 @@ class ServiceRequest:
 
 
 _Given = Mapping[str, str]
+PROMPTS = ("login", "consent", "select_account")
+_AGE = re.compile("[0-9]{1,9}")
 
 
 def _scopes_allowed(given: _Given, service: Service) -> bool:
@@ -60,6 +65,7 @@ def _scopes_allowed(given: _Given, service: Service) -> bool:
 
 
 def _pkce(given: _Given, _: Service) -> bool:
+    """RFC 7636, where it is used."""
     if "code_challenge" not in given:
         return "code_challenge_method" not in given
     right = re.fullmatch(r"[A-Za-z0-9_-]{43}", given["code_challenge"])
@@ -68,19 +74,19 @@ def _pkce(given: _Given, _: Service) -> bool:
 
 # Once client_id and redirect_uri are known, each failure goes back to the service: (error, description, holds).
 CHECKS: tuple[tuple[str, str, Callable[[_Given, Service], bool]], ...] = (
-    ("request_not_supported", "request", lambda g, _: "request" not in g),  # OpenID Connect Core §6.1
-    ("request_uri_not_supported", "request_uri", lambda g, _: "request_uri" not in g),
-    ("unsupported_response_type", "response_type", lambda g, _: g.get("response_type") == "code"),
-    ("invalid_request", "response_mode", lambda g, _: g.get("response_mode", "query") == "query"),
-    ("invalid_request", "state", lambda g, _: 1 <= len(g.get("state", "")) <= 512),
-    ("invalid_request", "nonce of at least 22 characters", lambda g, _: 22 <= len(g.get("nonce", "")) <= 512),
-    ("invalid_scope", "scope", _scopes_allowed),
+    ("request_not_supported", "request is not taken", lambda g, _: "request" not in g),  # OpenID Connect Core §6.1
+    ("request_uri_not_supported", "request_uri is not taken", lambda g, _: "request_uri" not in g),
+    ("unsupported_response_type", "response_type is code, nothing else", lambda g, _: g.get("response_type") == "code"),
+    ("invalid_request", "response_mode is query", lambda g, _: g.get("response_mode", "query") == "query"),
+    ("invalid_request", "state of 1 to 512 characters", lambda g, _: 1 <= len(g.get("state", "")) <= 512),
+    ("invalid_request", "nonce of 22 to 512 characters", lambda g, _: 22 <= len(g.get("nonce", "")) <= 512),
+    ("invalid_scope", "scope: openid, and what the file of the service allows", _scopes_allowed),
     ("invalid_request", "acr_values: one of eidas1 eidas2 eidas3", lambda g, _: g.get("acr_values") in LEVELS),
-    ("unauthorized_client", "acr_values: not for this service", lambda g, s: g["acr_values"] in s.file.levels),
-    ("interaction_required", "prompt", lambda g, _: g.get("prompt") != "none"),  # the information page is always shown
-    ("invalid_request", "prompt", lambda g, _: g.get("prompt", "login") in ("login", "consent", "select_account")),
-    ("invalid_request", "max_age", lambda g, _: re.fullmatch(r"[0-9]{1,9}", g.get("max_age", "0")) is not None),
-    ("invalid_request", "code_challenge_method", _pkce),  # RFC 7636: S256 where it is used
+    ("unauthorized_client", "acr_values: not a level of this service", lambda g, s: g["acr_values"] in s.file.levels),
+    ("interaction_required", "prompt: a page is always shown", lambda g, _: g.get("prompt") != "none"),
+    ("invalid_request", "prompt is login, consent or select_account", lambda g, _: g.get("prompt", "login") in PROMPTS),
+    ("invalid_request", "max_age: a number of seconds", lambda g, _: _AGE.fullmatch(g.get("max_age", "0")) is not None),
+    ("invalid_request", "code_challenge: 43 characters, code_challenge_method S256", _pkce),
 )
 
 
@@ -89,11 +95,11 @@ def parse(parameters: Iterable[tuple[str, str]], services: Mapping[str, Service]
     pairs = list(parameters)
     given, names = dict(pairs), [name for name, _ in pairs]
     service = services.get(given.get("client_id", ""))
+    if service is None or names.count("client_id") > 1:
+        raise Unanswerable("client_id is missing, repeated or unknown")
     # RFC 9700 §2.1: the whole address, character by character
-    if service is None or given.get("redirect_uri") not in service.file.redirect_uris:
-        raise Unanswerable
-    if names.count("client_id") > 1 or names.count("redirect_uri") > 1:
-        raise Unanswerable
+    if given.get("redirect_uri") not in service.file.redirect_uris or names.count("redirect_uri") > 1:
+        raise Unanswerable("redirect_uri is missing, repeated or not one in the file of the service")
     if len(given) != len(pairs):  # RFC 6749 §3.1: no parameter twice
         raise _refused(given, issuer, "invalid_request", "a parameter is given twice")
     for error, description, holds in CHECKS:

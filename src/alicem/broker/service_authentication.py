@@ -22,12 +22,26 @@ LONGEST_ASSERTION = 3600
 _NOBODY = "0" * 64
 
 
+WHY: Mapping[str, str] = {
+    "invalid_request": "a urlencoded form, no field twice, and one way to authenticate",
+    "invalid_client": "client_id is unknown, the secret or assertion is another, or it is sent in another way than auth says",
+    "invalid_grant": "the code is unknown, used, older than 30 seconds, or of another client_id, redirect_uri or code_verifier",
+    "unsupported_grant_type": "grant_type is authorization_code, nothing else",
+    "temporarily_unavailable": "too many failed tries, or the keys at jwks_uri cannot be had",
+    "invalid_token": "the access token is unknown, used or older than 60 seconds",
+}
+"""For the service's developer: where to look, and no more than the error says to whoever guesses."""
+
+
 class TokenError(Exception):
     """RFC 6749 §5.2."""
 
     def __init__(self, error: str, status: int = 400) -> None:
         super().__init__(error)
         self.error, self.status = error, status
+
+    def told(self) -> dict[str, str]:
+        return {"error": self.error, "error_description": WHY[self.error]}
 
 
 async def authenticated(parts: Parts, form: Mapping[str, str], authorization: str | None) -> Service:

@@ -40,8 +40,8 @@ async def authorize(parts: Parts, request: Request) -> Response:
     """A service sends a person."""
     try:
         asked = parse(request.query_params.multi_items(), parts.services, parts.issuer)
-    except Unanswerable:
-        return parts.pages.render(request, "broker/unanswerable.html", status=400)
+    except Unanswerable as nowhere:
+        return parts.pages.render(request, "broker/unanswerable.html", status=400, why=str(nowhere))
     except Refused as refused:
         return RedirectResponse(refused.address, 303)
     return await begin(parts, request, asked)
