@@ -86,6 +86,25 @@ def test_wrong_passwords_end_the_sign_in(town: Town) -> None:
     assert asyncio.run(run()) == "error_access_denied"
 
 
+def test_two_tabs_sign_two_people_in(town: Town) -> None:
+    """Whoever finishes first does not end the other's sign-in."""
+
+    async def run() -> list[str]:
+        async with Browser() as browser:
+            tabs = []
+            for name in ("demarches", "jeux"):
+                page = await browser.submit(await browser.open(town.services + HOME[name]), ends="/sign-in")
+                tabs.append(await browser.submit(page, provider="identifiant"))
+            told = {"password": PASSWORD, "decision": "sign_in"}
+            return [
+                (await browser.submit(page, ends="/sign-in", persona=who, **told)).text
+                for page, who in zip(tabs, ("zoe", "farid"), strict=True)
+            ]
+
+    zoe, farid = asyncio.run(run())
+    assert "Lefèvre-Œuvrard" in zoe and "Rahimi" in farid
+
+
 def page_after(town: Town, name: str, persona: str, language: str) -> str:
     async def run() -> str:
         async with Browser() as browser:

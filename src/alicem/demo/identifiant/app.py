@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ TRIES = 5
 SIGN_IN_LIVES, CODE_LIVES, TOKEN_LIVES = 600, 30, 60
 _MOST = 16_384  # bytes of a form
 _MOST_KEPT = 1000
+_BROWSER = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Identifiant:
             return self.pages.render(request, "demo/identifiant/over.html", status=400)
         except Refused as refused:
             return RedirectResponse(refused.address, 303)
-        browser = self._rng(32).hex()
+        held = request.cookies.get(COOKIE, "")  # kept, so that two tabs do not end each other
+        browser = held if _BROWSER.fullmatch(held) else self._rng(32).hex()
         response = self._page(request, browser, asked)
         response.set_cookie(COOKIE, browser, secure=True, httponly=True, samesite="lax", path="/")
         return response
