@@ -198,7 +198,11 @@ def test_the_token_endpoint_refuses(origin: str, changes: dict[str, str], error:
         ({"acr_values": "eidas4"}, "invalid_request"),
         ({"acr_values": None}, "invalid_request"),
         ({"nonce": "short"}, "invalid_request"),
+        ({"nonce": "né" * 12}, "invalid_request"),
         ({"state": None}, "invalid_request"),
+        ({"state": "a\r\nset-cookie: x=1"}, "invalid_request"),
+        ({"state": "a\0"}, "invalid_request"),
+        ({"state": "s" * 513}, "invalid_request"),
         ({"prompt": "none"}, "interaction_required"),
         ({"prompt": "create"}, "invalid_request"),
         ({"max_age": "-1"}, "invalid_request"),
@@ -213,6 +217,7 @@ def test_a_wrong_request_goes_back_to_the_service(origin: str, changes: dict[str
     assert answer.headers["location"].startswith(Service.BACK)
     assert query(answer)["error"] == error
     assert query(answer)["iss"] == origin
+    assert changes.get("state") not in query(answer).values()
     (changed,) = changes
     assert changed in query(answer)["error_description"]
 
@@ -226,6 +231,12 @@ def test_an_unknown_service_is_answered_nowhere(origin: str, changes: dict[str, 
     assert answer.status_code == 400
     assert "location" not in answer.headers
     assert f"{next(iter(changes))} is missing, repeated or" in answer.text, "its developer reads which"
+
+
+@pytest.mark.parametrize("more", [{f"more_{number}": "" for number in range(40)}, {"scope": "openid " * 1200}])
+def test_what_is_too_much_is_answered_nowhere(origin: str, more: dict[str, str]) -> None:
+    answer = httpx.get(f"{origin}/authorize", params=Service(origin).parameters() | more)
+    assert answer.status_code == 400 and "location" not in answer.headers
 
 
 def test_a_parameter_given_twice_is_refused(origin: str) -> None:

@@ -57,6 +57,12 @@ class ServiceRequest:
 _Given = Mapping[str, str]
 PROMPTS = ("login", "consent", "select_account")
 _AGE = re.compile("[0-9]{1,9}")
+_STATE, _NONCE = re.compile("[ -~]{1,512}"), re.compile("[ -~]{22,512}")  # RFC 6749 appendix A.5: VSCHAR
+_MOST, _LONGEST = 40, 8192  # parameters, characters of them all
+
+
+def _matches(name: str, pattern: re.Pattern[str], default: str = "") -> Callable[[_Given, Service], bool]:
+    return lambda given, _: pattern.fullmatch(given.get(name, default)) is not None
 
 
 def _scopes_allowed(given: _Given, service: Service) -> bool:
@@ -78,14 +84,14 @@ CHECKS: tuple[tuple[str, str, Callable[[_Given, Service], bool]], ...] = (
     ("request_uri_not_supported", "request_uri is not taken", lambda g, _: "request_uri" not in g),
     ("unsupported_response_type", "response_type is code, nothing else", lambda g, _: g.get("response_type") == "code"),
     ("invalid_request", "response_mode is query", lambda g, _: g.get("response_mode", "query") == "query"),
-    ("invalid_request", "state of 1 to 512 characters", lambda g, _: 1 <= len(g.get("state", "")) <= 512),
-    ("invalid_request", "nonce of 22 to 512 characters", lambda g, _: 22 <= len(g.get("nonce", "")) <= 512),
+    ("invalid_request", "state: 1 to 512 characters of ASCII", _matches("state", _STATE)),
+    ("invalid_request", "nonce: 22 to 512 characters of ASCII", _matches("nonce", _NONCE)),
     ("invalid_scope", "scope: openid, and what the file of the service allows", _scopes_allowed),
     ("invalid_request", "acr_values: one of eidas1 eidas2 eidas3", lambda g, _: g.get("acr_values") in LEVELS),
     ("unauthorized_client", "acr_values: not a level of this service", lambda g, s: g["acr_values"] in s.file.levels),
     ("interaction_required", "prompt: a page is always shown", lambda g, _: g.get("prompt") != "none"),
     ("invalid_request", "prompt is login, consent or select_account", lambda g, _: g.get("prompt", "login") in PROMPTS),
-    ("invalid_request", "max_age: a number of seconds", lambda g, _: _AGE.fullmatch(g.get("max_age", "0")) is not None),
+    ("invalid_request", "max_age: a number of seconds", _matches("max_age", _AGE, "0")),
     ("invalid_request", "code_challenge: 43 characters, code_challenge_method S256", _pkce),
 )
 
@@ -93,6 +99,8 @@ CHECKS: tuple[tuple[str, str, Callable[[_Given, Service], bool]], ...] = (
 def parse(parameters: Iterable[tuple[str, str]], services: Mapping[str, Service], issuer: str) -> ServiceRequest:
     """Raises `Unanswerable` or `Refused`."""
     pairs = list(parameters)
+    if len(pairs) > _MOST or sum(len(name) + len(value) for name, value in pairs) > _LONGEST:
+        raise Unanswerable(f"more than {_MOST} parameters, or {_LONGEST} characters")
     given, names = dict(pairs), [name for name, _ in pairs]
     service = services.get(given.get("client_id", ""))
     if service is None or names.count("client_id") > 1:
@@ -124,6 +132,6 @@ def origin_of(address: str) -> str:
 
 def _refused(given: _Given, issuer: str, error: str, description: str) -> Refused:
     answer = {"error": error, "error_description": description, "iss": issuer}
-    if len(given.get("state", "")) <= 512 and "state" in given:
+    if _STATE.fullmatch(given.get("state", "")):
         answer["state"] = given["state"]
     return Refused(with_parameters(given["redirect_uri"], answer), error)
