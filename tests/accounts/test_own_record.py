@@ -53,7 +53,9 @@ LEADS_TO_NOBODY = {
     "codes",
     "journal_segments",
     "limits",  # a count of this hour, under a hash that the key ring alone could make of an account
+    "pushed_requests",
     "signins",
+    "spent_proofs",
     "status_lists",
 }
 """Tables without a column that leads to an account, phone or document: docs/data.md says what is in them."""

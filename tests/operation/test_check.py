@@ -41,6 +41,7 @@ SOUND = """
 [service]
 profile = "production"
 origin = "https://alicem.example"
+listen = "127.0.0.1:0"
 roles = ["web", "enrolment", "provider"]
 [database]
 url = "sqlite:///data/alicem.db"
@@ -315,9 +316,9 @@ UNSTARTABLE: dict[str, Callable[[Path], None]] = {
     "the database: ": _setting("sqlite:///data/alicem.db", "postgresql+psycopg://alicem@127.0.0.1:1/alicem"),
     "/no/such/folder/alicem.log": _setting("[mail]", '[log]\nfile = "/no/such/folder/alicem.log"\n[mail]'),
     "does not open": _another_master_key,
-    f"{ADDRESS}: Address already in use": _setting("[database]", f'listen = "{ADDRESS}"\n[database]'),
+    f"{ADDRESS}: Address already in use": _setting("127.0.0.1:0", ADDRESS),
     f"{ADDRESS}: Address already": _setting("[mail]", f'[metrics]\nlisten = "{ADDRESS}"\n[mail]'),
-    "no.such.invalid:8000: ": _setting("[database]", 'listen = "no.such.invalid:8000"\n[database]'),
+    "no.such.invalid:8000: ": _setting("127.0.0.1:0", "no.such.invalid:8000"),
     "a production profile refuses": _setting('host = "mail.example"', 'host = "127.0.0.1"'),
 }
 

@@ -108,7 +108,7 @@ def sign_in_again(pair: Pair, who: str) -> Report:
         report, persona = Report(), personas.load()[who]
         clock = headless.Clock(report, lambda *_: None)
         async with headless.phone_of(pair, persona, "", clock, pair.folder / f"phone-{who}") as phone:
-            await headless._sign_in(pair, phone, report)
+            await headless._sign_in(pair.service, phone, report)
         return report
 
     return asyncio.run(run())

@@ -63,7 +63,7 @@ def demo(
             if headless_:
                 asyncio.run(_headless(here, people[persona], wrong, service, json_))
             else:
-                asyncio.run(_in_browser(here))
+                asyncio.run(_in_browser(here, kept=folder is not None))
         except (town.TownFailed, SearchIsBlind) as failed:
             fail(str(failed))
 
@@ -77,7 +77,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
         return
     given.mkdir(parents=True, exist_ok=True)
     if any(given.iterdir()):
-        fail(f"{given} is not empty", USAGE)
+        fail(f"{given} is not empty: name another folder, or remove this one", USAGE)
     yield given.resolve()
 
 
@@ -96,13 +96,13 @@ async def _headless(here: town.Town, persona: Persona, wrong: str, service: str,
         )
 
 
-async def _in_browser(here: town.Town) -> None:
+async def _in_browser(here: town.Town, *, kept: bool) -> None:
     stop = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     async with town.running(here) as children:
         lines = _for_developers(here) if here.without else _welcome(here, os.environ.get("SSH_CONNECTION", ""))
-        for line in lines:
+        for line in (*lines, f"  Ctrl-C ends it. Its files are in {here.folder}." if kept else "  Ctrl-C ends it and erases it."):
             err.print(line, soft_wrap=True)
         stopped = asyncio.create_task(stop.wait())
         fallen = asyncio.create_task(town.first_to_fall(here, children))
@@ -116,7 +116,7 @@ async def _in_browser(here: town.Town) -> None:
 def _welcome(here: town.Town, ssh_connection: str) -> Iterator[str]:
     """What to open, and what it is. `ssh_connection`: the variable of that name (sshd(8)): client and server, address and port."""
     yield f"\n  Open  [bold]{here.stage}/[/bold]\n"
-    yield "  A demonstration of Alicem: a simulated State, generated people, nothing real. Ctrl-C ends it and erases it."
+    yield "  A demonstration of Alicem: a simulated State, generated people, nothing real."
     if ssh_connection:
         server = [*ssh_connection.split(" "), "HOST", "HOST", "HOST"][2]
         forwards = " ".join(f"-L {number}:127.0.0.1:{number}" for number in here.visited_ports)
@@ -131,7 +131,7 @@ def _for_developers(here: town.Town) -> Iterator[str]:
     yield f"  Clients        {here.provider_folder}/clients.toml (read again while it runs)"
     yield f"  Somebody       alicem phone enrol --state phone --origin {here.alicem} --stage {here.stage}"
     yield f"  Letters, faces {here.stage}/"
-    yield "\n  A provider of specimens, nothing real: docs/integrate.md says what to do next. Ctrl-C ends it."
+    yield "\n  A provider of specimens, nothing real: docs/integrate.md says what to do next."
 
 
 class Display:
