@@ -53,6 +53,7 @@ def test_usage_is_exit_status_two(arguments: tuple[str, ...], said: str) -> None
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("keep")
     done = run("demo", "--headless", "--folder", str(tmp_path))
+    assert "name another folder, or remove this one" in " ".join(done.stderr.split())
     assert done.returncode == 2 and [file.name for file in tmp_path.iterdir()] == ["mine"]
 
 
@@ -93,7 +94,7 @@ def test_one_address_is_printed_and_ctrl_c_leaves_nothing(tmp_path: Path) -> Non
         demo.send_signal(signal.SIGINT)
         _, said = demo.communicate(timeout=30)
     assert demo.returncode == 0
-    assert said.count("Open  http://") == 1 and address in said
+    assert said.count("Open  http://") == 1 and address in said and "ends it and erases it" in said
     assert f"ssh -L {base}:127.0.0.1:{base} " in said and said.count("192.0.2.7") == 1
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(httpx.ConnectError):

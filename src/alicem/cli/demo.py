@@ -102,7 +102,8 @@ async def _in_browser(here: town.Town, *, kept: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     async with town.running(here) as children:
         lines = _for_developers(here) if here.without else _welcome(here, os.environ.get("SSH_CONNECTION", ""))
-        for line in (*lines, f"  Ctrl-C ends it. Its files are in {here.folder}." if kept else "  Ctrl-C ends it and erases it."):
+        ends = f"Ctrl-C ends it; its files stay in {here.folder}." if kept else "Ctrl-C ends it and erases it."
+        for line in (*lines, f"\n  {ends}"):
             err.print(line, soft_wrap=True)
         stopped = asyncio.create_task(stop.wait())
         fallen = asyncio.create_task(town.first_to_fall(here, children))
