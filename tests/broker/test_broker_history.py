@@ -161,6 +161,7 @@ def test_a_report_names_the_code_once_and_offers_to_block(
     spelled = "-".join((code[:4], code[4:8], code[8:]))
     assert 'role="alert"' in page.text and spelled in page.text
     assert codes_on(page).count(code) == 0 and 'class="danger" name="block" value="small"' in page.text
+    assert page.text.count("C’est par lui que vous êtes ici") == 2, "said wherever it can be blocked"
     assert service.post("/history", report=code).headers["location"] == "/history", "once"
     file = tmp_path / "broker.toml"
     file.write_text(
