@@ -35,7 +35,7 @@ from provider_world import CALLBACK, CODE, SECRET, Flaws, present, request  # is
 
 Row = tuple[str, float, str, str]
 FLOWS = 400
-SIGN_INS = 200
+SIGN_INS = 600
 WORKERS = 8
 CROWD = 32
 _UNBOUNDED = dict.fromkeys(

@@ -36,7 +36,7 @@ from alicem.enrolment.registry_client import RegistryClient
 from alicem.face import models
 from alicem.keys import KeyRing, KeysError, RingFile
 from alicem.log import unhandled_in_loop
-from alicem.settings import Settings, SettingsError, secret
+from alicem.settings import ROLES, Settings, SettingsError, secret
 from alicem.standing import Standing, schema_of
 from alicem.store import Store, upgrade
 from alicem.watch import Listener, Readiness, Watched, WatchedStore, Watcher
@@ -191,11 +191,11 @@ def _routes(
     }
     return [
         *accounts_endpoints.routes(accounts_endpoints.Accounts(settings, store, instructions, pages, now, rng)),
+        *(route for role in reversed(ROLES) if role in roles for route in of_roles[role]()),
         *readiness.routes(),
         *static_routes(),
         *credential_endpoints.routes(credential_endpoints.Credentials(settings, store, ring, offers, now, rng)),
         *notices.routes(settings, store, ring, now, rng),
-        *(route for role in roles for route in of_roles[role]()),
     ]
 
 

@@ -157,3 +157,19 @@ def test_dates_and_plurals(tmp_path: Path) -> None:
     texts = Texts(tmp_path)
     assert [texts.get("fr", "a.tries", count=n) for n in (0, 1, 2)] == ["0 essai", "1 essai", "2 essais"]
     assert texts.get("en", "a.tries", count=0) == "0 essais"
+
+
+def test_a_page_that_is_filled_in_is_the_page_that_is_rendered(folder: Path) -> None:
+    """Nothing of one visit comes into another, and what is put in is no markup."""
+    (folder / "alike.html").write_text('{% extends "web/base.html" %}{% block main %}{{ who }}:{{ key }}{% endblock %}')
+    pages = Pages({**FOLDERS, "here": folder})
+    visits = [("Zoé", "<b>1", "fr"), ("Zoé", "2&3", "fr"), ("Zoé", "4", "en"), ("Léa", "5", "fr")]
+    for who, key, language in visits:
+        request = Request(
+            {
+                **{"type": "http", "method": "GET", "path": "/a", "headers": [(b"accept-language", language.encode())]},
+                **{"query_string": b"", "scheme": "http", "server": ("localhost", 80)},
+            }
+        )
+        filled = pages.render_alike(request, "here/alike.html", {"key": key}, who=who, here="/a")
+        assert bytes(filled.body) == bytes(pages.render(request, "here/alike.html", key=key, who=who).body)

@@ -25,7 +25,6 @@ from alicem.provider.room import Provider
 from alicem.provider.sealing import unpack
 from alicem.provider.signing_in import COOKIE, Browser
 from alicem.web.limits import whose
-from alicem.web.text import language_of
 
 Handler = Callable[[Provider, Request], Awaitable[Response]]
 _MOST_ANSWER = 64 * 1024
@@ -35,28 +34,32 @@ _log = structlog.get_logger("alicem")
 def page(provider: Provider, request: Request, signin: Signin, now: datetime) -> Response:
     """What the browser shows while it waits: QR, number, and what the phone will say."""
     transaction = request_objects.transaction(signin.request_object)
-    return provider.pages.render(
+    fresh = {
+        "signin": signin.signin,
+        "number": str(signin.number),
+        "link": signing_in.link(provider, signin.signin, now),
+        "qr": signing_in.qr_address(provider, signin.signin, now),
+    }
+    return provider.pages.render_alike(
         request,
         "provider/signin.html",
-        signin=signin.signin,
-        number=signin.number,
-        link=signing_in.link(provider, signin.signin, now),
-        qr=signing_in.qr_address(provider, signin.signin, now),
+        fresh,
         seconds_left=max(0, signin.expires_at - int(now.timestamp())),
         asker=transaction["asker"],
         level=transaction["level"],
         browser=transaction["browser"],
         region=transaction["region"],
         chip=transaction["chip"],
-        claims=[claim.name for claim in claims_of(signin.scope.split())],
+        claims=tuple(claim.name for claim in claims_of(signin.scope.split())),
         support_url=provider.settings.service.support_url,
-        other_language=f"/signin?lang={'en' if language_of(request) == 'fr' else 'fr'}",
+        here="/signin",
     )
 
 
 def set_cookie(response: Response, value: str, life: int = int(AFTERLIFE.total_seconds())) -> None:
     """Lax: the person comes from the client's site, and goes back to it, by top-level navigation alone."""
-    response.set_cookie(COOKIE, value, max_age=life, path="/", secure=True, httponly=True, samesite="lax")
+    # Written out: Python's own cookies take as long as the rest of the answer.
+    response.headers.append("Set-Cookie", f"{COOKIE}={value}; Max-Age={life}; Path=/; Secure; HttpOnly; SameSite=lax")
 
 
 async def show(provider: Provider, request: Request) -> Response:

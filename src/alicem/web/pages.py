@@ -7,8 +7,8 @@ given is an error, not an empty space.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 
 from jinja2 import BaseLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
@@ -55,18 +55,32 @@ class Pages:
         self.texts = texts or Texts()
         templates = PrefixLoader({room: FileSystemLoader(folder) for room, folder in folders.items()})
         self._environments = {one: self._environment(templates, one, shared) for one in LANGUAGES}
+        self._alike = lru_cache(maxsize=256)(self._rendered)
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
         """A page in the person's language; a language chosen by `?lang=` is remembered."""
         language = text.language_of(request)
-        html = self._environments[language].get_template(template).render(self._context(request, language) | values)
-        response = HTMLResponse(html, status_code=status)
-        response.headers["Content-Language"] = language
-        if request.query_params.get("lang") == language:
-            response.set_cookie(
-                text.COOKIE, language, max_age=31_536_000, samesite="strict", secure=request.url.scheme == "https"
-            )
-        return response
+        html = self._environments[language].get_template(template).render(self._context(request, language, values))
+        return _answer(request, language, html, status)
+
+    def render_alike(self, request: Request, template: str, fresh: Mapping[str, str], **values: Hashable) -> Response:
+        """A page whose visits differ in `fresh` alone: rendered once for each set of `values`, of which there are few, then filled in.
+
+        The template is not given the request; `here` among the values is where the page is found in the other language.
+        """
+        language = text.language_of(request)
+        html = self._alike(language, template, tuple(fresh), frozenset(values.items()))
+        for name, value in fresh.items():
+            html = html.replace(_mark(name), escape(value))
+        return _answer(request, language, html, 200)
+
+    def _rendered(
+        self, language: str, template: str, fresh: tuple[str, ...], values: frozenset[tuple[str, Hashable]]
+    ) -> str:
+        other, given = _other(language), dict(values)
+        here = {"other_lang": other, "other_language": f"{given['here']}?lang={other}"}
+        marked = {name: _mark(name) for name in fresh}
+        return self._environments[language].get_template(template).render(given | here | marked)
 
     def _environment(self, templates: BaseLoader, language: str, shared: Mapping[str, object]) -> Environment:
         environment = Environment(
@@ -82,7 +96,28 @@ class Pages:
         )
         return environment
 
-    def _context(self, request: Request, language: str) -> dict[str, object]:
-        other = "en" if language == "fr" else "fr"
-        there = request.url.include_query_params(lang=other)
-        return {"request": request, "other_lang": other, "other_language": f"{there.path}?{there.query}"}
+    def _context(self, request: Request, language: str, values: Mapping[str, object]) -> dict[str, object]:
+        other = _other(language)
+        context = {"request": request, "other_lang": other, **values}
+        if "other_language" not in context:
+            there = request.url.include_query_params(lang=other)
+            context["other_language"] = f"{there.path}?{there.query}"
+        return context
+
+
+def _answer(request: Request, language: str, html: str, status: int) -> Response:
+    response = HTMLResponse(html, status_code=status)
+    response.headers["Content-Language"] = language
+    if request.query_params.get("lang") == language:
+        response.set_cookie(
+            text.COOKIE, language, max_age=31_536_000, samesite="strict", secure=request.url.scheme == "https"
+        )
+    return response
+
+
+def _other(language: str) -> str:
+    return "en" if language == "fr" else "fr"
+
+
+def _mark(name: str) -> str:
+    return f"\ue000{name}\ue001"  # for private use: no text has them
