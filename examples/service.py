@@ -147,5 +147,6 @@ class Service(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    print(f"open {HERE}", flush=True)
-    ThreadingHTTPServer(("127.0.0.1", PORT), Service).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", PORT), Service)
+    print(f"open {HERE}", flush=True)  # now that it listens
+    server.serve_forever()
