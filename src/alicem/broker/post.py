@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
 
 import aiosmtplib
 import structlog
 from sqlalchemy import Connection
 
+from alicem import smtp
 from alicem.broker import kept
 from alicem.broker.sealing import new_secret, seal, unseal
-from alicem.settings import Mail, secret
+from alicem.settings import Mail
 from alicem.store import Store
 
 LIVES = 86_400
@@ -76,23 +75,8 @@ def _outcome(id: str, sent: bool, tries: int, now: int) -> Callable[[Connection]
 
 
 async def _sent(settings: Mail, letter: Letter) -> bool:
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = settings.sender, letter.to, letter.subject
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=settings.sender.rpartition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    message.set_content(letter.text)
-    password = secret(settings.password_file, "ALICEM_MAIL_PASSWORD") if settings.username else None
     try:
-        await aiosmtplib.send(
-            message,
-            hostname=settings.host,
-            port=settings.port,
-            username=settings.username,
-            password=password,
-            use_tls=settings.tls == "tls",
-            start_tls=settings.tls == "starttls",
-            timeout=10,
-        )
+        await smtp.send(settings, to=letter.to, subject=letter.subject, text=letter.text)
     except (aiosmtplib.SMTPException, OSError, ValueError):
         return False
     return True

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
 
 import aiosmtplib
 import idna
 import structlog
 
+from alicem import smtp
 from alicem.reasons import Refused
-from alicem.settings import Mail, secret
+from alicem.settings import Mail
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = re.compile(rf"(?=.{{1,64}}$){_ATOM}(?:\.{_ATOM})*", re.ASCII)  # RFC 5321 §4.1.2; a quoted one is nobody's
@@ -53,39 +52,20 @@ def valid_address(text: object) -> str:
 async def send_code(settings: Mail, address: str, code: str, language: str) -> None:
     """Send the letter. Raises `Refused` (`mail_unavailable`)."""
     subject, text = _TEXTS[language]
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = settings.sender, address, subject
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=settings.sender.rpartition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    message.set_content(text.format(code=code))
     began = time.monotonic()
-    sent = await _sent(settings, message)
+    sent = await _sent(settings, address, subject, text.format(code=code))
     outcome, seconds = "sent" if sent else "failed", round(time.monotonic() - began, 3)
     _log.info("letter", outcome=outcome, seconds=seconds)
     if not sent:
         raise Refused("mail_unavailable")
 
 
-async def _sent(settings: Mail, message: EmailMessage) -> bool:
+async def _sent(settings: Mail, to: str, subject: str, text: str) -> bool:
     for attempt in range(_ATTEMPTS):
         try:
-            await _send(settings, message)
+            await smtp.send(settings, to=to, subject=subject, text=text)
         except (aiosmtplib.SMTPException, OSError):
             await asyncio.sleep(attempt + 0.5)
         else:
             return True
     return False
-
-
-async def _send(settings: Mail, message: EmailMessage) -> None:
-    password = secret(settings.password_file, "ALICEM_MAIL_PASSWORD") if settings.username else None
-    await aiosmtplib.send(
-        message,
-        hostname=settings.host,
-        port=settings.port,
-        username=settings.username,
-        password=password,
-        use_tls=settings.tls == "tls",
-        start_tls=settings.tls == "starttls",
-        timeout=10,
-    )
